@@ -1,0 +1,90 @@
+/// One maildrop made of what several mailbox servers hold (design §5).
+///
+/// The union of the ids: in the order of the first server in configuration order, then the ids that only others hold, in
+/// their order. Several copies of one id on one server are one message.
+public struct MergedMaildrop: Sendable, Equatable {
+    /// A copy of a message on one server.
+    public struct Copy: Sendable, Equatable {
+        /// Index of the server in the configuration.
+        public let server: Int
+        /// Message number in the session with that server.
+        public let number: Int
+        public let octets: Int
+    }
+
+    /// The messages' ids, in the maildrop's order.
+    public let ids: [MaildropID]
+    /// All copies of all messages, those of one message together: at 100,000 messages an array for each would be most
+    /// of the memory.
+    private let allCopies: [Copy]
+    /// Where a message's copies begin; one more element than there are messages.
+    private let firstCopy: [Int]
+    /// Copies of messages that the user deleted before: not shown, and to be removed when there is occasion.
+    public let hiddenCopies: [Copy]
+
+    /// Merges the listings of the servers that answered.
+    ///
+    /// - Parameters:
+    ///   - preference: server indices, the one to read from first at the front. Servers not named come last.
+    ///   - deleted: ids that the journal names for this user.
+    public init(listings: [ServerListing], preference: [Int], deleted: Set<MaildropID> = []) {
+        let inOrder = listings.sorted { $0.server < $1.server }
+        var total = 0
+        var hidden: [Copy] = []
+        var ids: [MaildropID] = []
+        var copyCount: [Int] = []
+        var indexOfID: [MaildropID: Int] = [:]
+        indexOfID.reserveCapacity(inOrder.first?.messages.count ?? 0)
+        for listing in inOrder {
+            for message in listing.messages {
+                if deleted.contains(message.id) {
+                    hidden.append(Copy(server: listing.server, number: message.number, octets: message.octets))
+                    continue
+                }
+                total += 1
+                if let index = indexOfID[message.id] {
+                    copyCount[index] += 1
+                } else {
+                    indexOfID[message.id] = ids.count
+                    ids.append(message.id)
+                    copyCount.append(1)
+                }
+            }
+        }
+        var firstCopy: [Int] = [0]
+        firstCopy.reserveCapacity(ids.count + 1)
+        for count in copyCount { firstCopy.append((firstCopy.last ?? 0) + count) }
+
+        // Filled server by server in order of preference, so that a message's copies come out in that order.
+        var next = firstCopy
+        var copies = [Copy](repeating: Copy(server: -1, number: 0, octets: 0), count: total)
+        let byPreference = inOrder.sorted { rank($0.server, in: preference) < rank($1.server, in: preference) }
+        for listing in byPreference {
+            for message in listing.messages {
+                guard let index = indexOfID[message.id] else { continue }
+                copies[next[index]] = Copy(server: listing.server, number: message.number, octets: message.octets)
+                next[index] += 1
+            }
+        }
+        self.hiddenCopies = hidden
+        self.ids = ids
+        self.allCopies = copies
+        self.firstCopy = firstCopy
+    }
+
+    public var count: Int { ids.count }
+
+    /// A message's copies, the one to read first at the front. `message`: index from 0.
+    public func copies(of message: Int) -> ArraySlice<Copy> {
+        allCopies[firstCopy[message]..<firstCopy[message + 1]]
+    }
+
+    /// Size that LIST shows: that of the copy which RETR would send.
+    public func octets(of message: Int) -> Int {
+        allCopies[firstCopy[message]].octets
+    }
+}
+
+private func rank(_ server: Int, in preference: [Int]) -> Int {
+    preference.firstIndex(of: server) ?? preference.count + server
+}

@@ -1,0 +1,44 @@
+/// Deletions of one user's messages that some server has not carried out.
+public struct Deletions: Sendable, Equatable {
+    /// Mailbox address, lower-case.
+    public let user: String
+    public let ids: [MaildropID]
+
+    public init(user: String, ids: [MaildropID]) {
+        self.user = user
+        self.ids = ids
+    }
+}
+
+public enum DeletionLogError: Error, Sendable, Equatable {
+    /// Nothing could be made durable: the deletions are not on record.
+    case unavailable
+}
+
+/// Where deletions go that a mailbox server missed, so that they are carried out later, by whatever proxy (design §6).
+///
+/// In QUIT the proxy calls `record` with what is known to be missing before it deletes anything; after the deletions
+/// with what was not confirmed; `noteConfirmed` with the rest, for which nobody waits.
+public protocol DeletionLog: Sendable {
+    /// Ids of the user's messages that are deleted, wherever a copy may turn up; as fresh as the log can have it.
+    func deletedIDs(of user: String) async -> Set<MaildropID>
+
+    /// Returns when the deletions are durable; throws when they cannot be made so now.
+    func record(_ deletions: Deletions) async throws(DeletionLogError)
+
+    /// Takes deletions that every configured server confirmed: a late copy may still bring the message back.
+    func noteConfirmed(_ deletions: Deletions)
+}
+
+/// A log that cannot log: with it a QUIT with deletions needs every configured server.
+public struct NoDeletionLog: DeletionLog {
+    public init() {}
+
+    public func deletedIDs(of user: String) async -> Set<MaildropID> { [] }
+
+    public func record(_ deletions: Deletions) async throws(DeletionLogError) {
+        throw .unavailable
+    }
+
+    public func noteConfirmed(_ deletions: Deletions) {}
+}

@@ -1,0 +1,82 @@
+public import CoveyCore
+internal import MailWire
+public import NIOCore
+
+/// The journal's mailbox on one server, read by POP3 and written by LMTP.
+///
+/// It does what `Replication.JournalStore` asks; the two meet in covey-pop3d, because neither may import the other.
+public final class JournalMailbox: Sendable {
+    public struct Settings: Sendable {
+        public var mailbox: String
+        public var password: Secret
+        public var endpoint: Endpoint
+        /// For the connection and each answer.
+        public var timeout: TimeAmount
+
+        public init(mailbox: String, password: Secret, endpoint: Endpoint, timeout: TimeAmount) {
+            self.mailbox = mailbox
+            self.password = password
+            self.endpoint = endpoint
+            self.timeout = timeout
+        }
+    }
+
+    /// Why a journal could not be read or changed.
+    public struct Failure: Error, Sendable, CustomStringConvertible {
+        public let description: String
+        /// Whether the server refused the journal's own login.
+        public let isRefusedLogin: Bool
+    }
+
+    public struct Message: Sendable {
+        public let uniqueID: String
+        public let octets: ByteBuffer
+    }
+
+    public let name: String
+    private let settings: Settings
+    private let delivery: LMTPServer
+    private let group: any EventLoopGroup
+
+    /// - Parameter delivery: the same server as a destination of mail.
+    public init(name: String, settings: Settings, delivery: LMTPServer, group: any EventLoopGroup) {
+        self.name = name
+        self.settings = settings
+        self.delivery = delivery
+        self.group = group
+    }
+
+    /// Unique-ids of all messages, and the messages whose unique-ids are not among `known`.
+    public func read(known: Set<String>) async throws(Failure) -> (uniqueIDs: Set<String>, new: [Message]) {
+        let result = await onLoop { session, completion in session.read(known: known, completion) }
+        return try result.get()
+    }
+
+    /// Removes messages; those that are gone already are passed over.
+    public func remove(_ uniqueIDs: Set<String>) async throws(Failure) {
+        let result = await onLoop { session, completion in session.remove(uniqueIDs, completion) }
+        _ = try result.get()
+    }
+
+    /// Adds a message; true when the server has it on disk.
+    public func append(_ text: ByteBuffer) async -> Bool {
+        // From nobody: what cannot be delivered shall not come back.
+        let outcomes = await delivery.deliver(
+            OutgoingMessage(header: text, body: BufferedBody(ByteBuffer())),
+            to: Envelope(sender: "", recipients: [settings.mailbox]))
+        if case .accepted? = outcomes.first { return true }
+        return false
+    }
+
+    private func onLoop<Value: Sendable>(
+        _ work: @escaping @Sendable (JournalSession, @escaping (Result<Value, Failure>) -> Void) -> Void
+    ) async -> Result<Value, Failure> {
+        let loop = group.next()
+        let settings = self.settings
+        return await withCheckedContinuation { continuation in
+            loop.execute {
+                work(JournalSession(settings: settings, eventLoop: loop)) { continuation.resume(returning: $0) }
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+internal import NIOCore
+internal import Synchronization
+
+/// The proxy's open client connections: counted against `max_connections`, and known so that they can be ended.
+final class POP3ConnectionRegistry: Sendable {
+    private let limit: Int
+    private let channels = Mutex<[ObjectIdentifier: any Channel]>([:])
+
+    init(limit: Int) {
+        self.limit = limit
+    }
+
+    var all: [any Channel] {
+        channels.withLock { Array($0.values) }
+    }
+
+    /// Takes a new connection in until it closes; false if there are too many.
+    func admit(_ channel: any Channel) -> Bool {
+        let id = ObjectIdentifier(channel)
+        let isAdmitted = channels.withLock { channels in
+            guard channels.count < limit else { return false }
+            channels[id] = channel
+            return true
+        }
+        if isAdmitted {
+            channel.closeFuture.whenComplete { _ in
+                self.channels.withLock { _ = $0.removeValue(forKey: id) }
+            }
+        }
+        return isAdmitted
+    }
+}
+
+/// Answers a connection that is one too many and closes it.
+final class POP3RejectHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    func channelActive(context: ChannelHandlerContext) {
+        let text = ByteBuffer(string: "-ERR [SYS/TEMP] Too many connections, try again later.\r\n")
+        context.writeAndFlush(wrapOutboundOut(text), promise: nil)
+        context.close(promise: nil)
+    }
+}

@@ -1,0 +1,129 @@
+internal import CoveyCore
+internal import MailWire
+internal import NIOCore
+
+/// A server's part in a session.
+struct POP3SessionServer {
+    /// Index in the configuration.
+    let index: Int
+    let backend: POP3Backend
+}
+
+/// Logs one user in at all mailbox servers at once and merges what they hold (design §5).
+final class POP3MaildropOpening {
+    enum Outcome {
+        case opened(MergedMaildrop, [POP3SessionServer])
+        case refused
+        case unavailable
+    }
+
+    private let settings: POP3ProxySettings
+    private let health: POP3ServerHealth
+    private let openings: [POP3ServerOpening]
+    private var answers: [LoginVerdict.Answer]
+    private var listings: [ServerListing] = []
+    /// Servers that did not say in time whether the password is right, and why.
+    private var silent: [(server: Int, reason: String)] = []
+    /// Ids that the journal names for the user; nil until it has answered.
+    private var deleted: Set<MaildropID>?
+    private var completion: ((Outcome) -> Void)?
+    /// Server name and reason, for those that are not part of the session, and for those that refused.
+    private(set) var leftOut: [(server: String, reason: String)] = []
+
+    private let eventLoop: any EventLoop
+    private let user: String
+    private let deletionLog: any DeletionLog
+
+    init(
+        login: POP3ServerOpening.Login, shared: POP3Shared, eventLoop: any EventLoop
+    ) {
+        let settings = shared.settings
+        self.settings = settings
+        self.health = shared.health
+        self.eventLoop = eventLoop
+        self.user = login.user
+        self.deletionLog = shared.deletionLog
+        self.openings = settings.servers.indices.map {
+            POP3ServerOpening(server: $0, login: login, settings: settings, cache: shared.cache, eventLoop: eventLoop)
+        }
+        self.answers = Array(repeating: .pending, count: settings.servers.count)
+    }
+
+    func start(_ completion: @escaping (Outcome) -> Void) {
+        self.completion = completion
+        // Asked while the servers are: what it says is fresher than what any of them lists.
+        let (log, user) = (deletionLog, user)
+        eventLoop.makeFutureWithTask { await log.deletedIDs(of: user) }.assumeIsolated().whenSuccess { deleted in
+            self.deleted = deleted
+            self.decide()
+        }
+        for opening in openings {
+            if health.isSkipped(opening.server) {
+                answered(opening.server, .leftOut(.otherwise, "skipped: it could not be reached before"))
+            } else {
+                opening.start { outcome in
+                    self.noteHealth(opening.server, outcome)
+                    self.answered(opening.server, outcome)
+                }
+            }
+        }
+    }
+
+    /// Closes all connections; no outcome comes any more.
+    func cancel() {
+        completion = nil
+        for opening in openings { opening.cancel() }
+    }
+
+    private func answered(_ server: Int, _ outcome: POP3ServerOpening.Outcome) {
+        switch outcome {
+        case .opened(let listing):
+            answers[server] = .accepted
+            listings.append(listing)
+        case .refused(let words):
+            answers[server] = .refused
+            leftOut.append((settings.servers[server].name, "refused: \(words)"))
+        case .leftOut(_, let reason):
+            answers[server] = .leftOut
+            leftOut.append((settings.servers[server].name, reason))
+        }
+        decide()
+    }
+
+    private func noteHealth(_ server: Int, _ outcome: POP3ServerOpening.Outcome) {
+        switch outcome {
+        case .opened, .refused: health.answered(server)
+        case .leftOut(.unreachable, let reason): health.failed(server, reason: reason)
+        case .leftOut(.silent, let reason): silent.append((server, reason))
+        case .leftOut(.otherwise, _): break
+        }
+    }
+
+    private func decide() {
+        guard completion != nil else { return }
+        switch LoginVerdict(answers, auth: settings.auth) {
+        case .undecided: break
+        case .refused: finish(.refused)
+        case .unavailable: finish(.unavailable)
+        case .accepted:
+            guard let deleted else { return }
+            // Slow to answer a password that others found right. Wrong ones are delayed on purpose (facts 44): who
+            // guesses passwords shall not have a server skipped for everybody.
+            for (server, reason) in silent { health.failed(server, reason: reason) }
+            let servers = openings.filter { answers[$0.server] == .accepted }.map {
+                POP3SessionServer(index: $0.server, backend: $0.backend)
+            }
+            finish(
+                .opened(MergedMaildrop(listings: listings, preference: settings.preference, deleted: deleted), servers))
+        }
+    }
+
+    private func finish(_ outcome: Outcome) {
+        let completion = self.completion
+        switch outcome {
+        case .opened: self.completion = nil
+        case .refused, .unavailable: cancel()
+        }
+        completion?(outcome)
+    }
+}

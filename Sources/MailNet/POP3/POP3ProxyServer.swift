@@ -1,0 +1,115 @@
+public import CoveyCore
+internal import Glibc
+public import Logging
+public import NIOCore
+internal import NIOPosix
+internal import Synchronization
+
+/// An address that cannot be listened on.
+public struct POP3ListenError: Error, CustomStringConvertible {
+    public let endpoint: Endpoint
+    /// The system's words.
+    public let reason: String
+
+    public var description: String { "cannot listen on \(endpoint): \(reason)" }
+}
+
+/// The POP3 proxy's listeners and sessions.
+///
+/// `bind` first, then `shutDown`; both once.
+public final class POP3ProxyServer: Sendable {
+    private let shared: POP3Shared
+    private let group: any EventLoopGroup
+    private let registry: POP3ConnectionRegistry
+    private let listeners = Mutex<[any Channel]>([])
+    private let logger: Logger
+
+    /// - Parameter deletionLog: where deletions go that a server missed.
+    public init(
+        settings: POP3ProxySettings, deletionLog: any DeletionLog, group: any EventLoopGroup, logger: Logger
+    ) {
+        self.shared = POP3Shared(
+            settings: settings, cache: UniqueIDCache(),
+            health: POP3ServerHealth(settings: settings, group: group, logger: logger), deletionLog: deletionLog,
+            logger: logger)
+        self.group = group
+        self.registry = POP3ConnectionRegistry(limit: settings.maxConnections)
+        self.logger = logger
+    }
+
+    /// Number of client connections now.
+    public var connections: Int { registry.all.count }
+
+    /// Starts to listen; returns the addresses bound, in the order given. Throws `POP3ListenError`.
+    ///
+    /// `[::]` takes IPv4 as well, and becomes `0.0.0.0` on a machine without IPv6.
+    @discardableResult
+    public func bind(_ endpoints: [Endpoint]) async throws -> [SocketAddress] {
+        var addresses: [SocketAddress] = []
+        for endpoint in endpoints {
+            let channel: any Channel
+            do {
+                channel = try await bind(endpoint)
+            } catch {
+                throw POP3ListenError(endpoint: endpoint, reason: plainText(error))
+            }
+            listeners.withLock { $0.append(channel) }
+            guard let address = channel.localAddress else { continue }
+            addresses.append(address)
+            logger.info("Listening for POP3", metadata: ["listen.address": "\(address)"])
+        }
+        return addresses
+    }
+
+    private func bind(_ endpoint: Endpoint) async throws -> any Channel {
+        guard endpoint.host == "::" else {
+            return try await bootstrap(isWildcard: false).bind(host: endpoint.host, port: endpoint.port).get()
+        }
+        do {
+            return try await bootstrap(isWildcard: true).bind(host: endpoint.host, port: endpoint.port).get()
+        } catch let error as IOError where error.errnoCode == EAFNOSUPPORT || error.errnoCode == EADDRNOTAVAIL {
+            logger.notice("This machine has no IPv6, listening on IPv4 alone")
+            return try await bootstrap(isWildcard: false).bind(host: "0.0.0.0", port: endpoint.port).get()
+        }
+    }
+
+    private func bootstrap(isWildcard: Bool) -> ServerBootstrap {
+        let shared = self.shared
+        let registry = self.registry
+        let bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 1_024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelOption(.writeBufferWaterMark, value: .init(low: 64 * 1_024, high: 256 * 1_024))
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    if registry.admit(channel) {
+                        try channel.pipeline.syncOperations.addHandler(POP3ClientHandler(shared: shared))
+                    } else {
+                        try channel.pipeline.syncOperations.addHandler(POP3RejectHandler())
+                    }
+                }
+            }
+        let onlyIPv6 = ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only)
+        return isWildcard ? bootstrap.serverChannelOption(onlyIPv6, value: 0) : bootstrap
+    }
+
+    /// Stops accepting, ends sessions that have not logged in, lets the others go on for `grace`, then ends them too.
+    public func shutDown(grace: Duration) async {
+        let listeners = self.listeners.withLock { listeners in
+            defer { listeners = [] }
+            return listeners
+        }
+        for listener in listeners { try? await listener.close() }
+        for channel in registry.all {
+            channel.pipeline.fireUserInboundEventTriggered(POP3ClientHandler.Signal.drain)
+        }
+        let end = ContinuousClock.now + grace
+        while !registry.all.isEmpty, ContinuousClock.now < end {
+            try? await Task.sleep(for: .milliseconds(100))
+        }
+        for channel in registry.all { try? await channel.close() }
+        shared.health.stop()
+    }
+}

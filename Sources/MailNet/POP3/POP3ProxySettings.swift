@@ -1,0 +1,80 @@
+public import CoveyCore
+public import NIOCore
+
+/// What the POP3 proxy needs to know of the cluster.
+public struct POP3ProxySettings: Sendable {
+    /// A mailbox server to read from.
+    public struct Server: Sendable {
+        public var name: String
+        public var endpoint: Endpoint
+
+        public init(name: String, endpoint: Endpoint) {
+            self.name = name
+            self.endpoint = endpoint
+        }
+    }
+
+    /// How long things may take.
+    public struct Times: Sendable {
+        /// Silence of a client that is not logged in (Dovecot's 3 minutes).
+        public var beforeLogin: TimeAmount = .minutes(3)
+        /// Silence of a client with a maildrop open: RFC 1939 §3 asks for at least 10 minutes.
+        public var inactivity: TimeAmount = .minutes(10)
+        /// From the first connection attempt to a server's answer to PASS.
+        public var login: TimeAmount = .seconds(5)
+        /// Silence of a server that owes UIDL or LIST: sizes of a large maildrop that was never read take long.
+        public var listing: TimeAmount = .seconds(60)
+        /// Silence of a server that owes another answer, or the rest of a message. Mail programs give up after 60 s:
+        /// another server must have gone on by then.
+        public var response: TimeAmount = .seconds(20)
+        /// For all deletions of one QUIT on one server.
+        public var update: TimeAmount = .seconds(60)
+        /// Silence towards a server after which it gets a NOOP; Dovecot ends sessions after 10 minutes.
+        public var keepAlive: TimeAmount = .minutes(2)
+        /// Between two probes of a server that logins skip.
+        public var probeInterval: TimeAmount = .seconds(1)
+
+        public init() {}
+    }
+
+    /// In configuration order.
+    public var servers: [Server]
+    /// Server indices, the one to read messages from first at the front.
+    public var preference: [Int]
+    public var auth: ClusterConfiguration.POP3.Auth
+    public var defaultDomain: String?
+    public var maxConnections: Int
+    public var key: ClusterKey
+    public var times: Times
+
+    public init(
+        servers: [Server], preference: [Int], auth: ClusterConfiguration.POP3.Auth, defaultDomain: String?,
+        maxConnections: Int, key: ClusterKey, times: Times
+    ) {
+        self.servers = servers
+        self.preference = preference
+        self.auth = auth
+        self.defaultDomain = defaultDomain
+        self.maxConnections = maxConnections
+        self.key = key
+        self.times = times
+    }
+
+    /// The settings of the proxy on the host of that name: mailbox servers of the same name or with one of its
+    /// addresses are read from first.
+    public init(configuration: ClusterConfiguration, host: String) {
+        let name = host.prefix { $0 != "." }
+        let proxyAddresses = configuration.proxies.first { $0.name == name }?.addresses ?? []
+        let local = configuration.mailboxes.indices.filter { index in
+            let server = configuration.mailboxes[index]
+            return server.name == name || server.addresses.contains { proxyAddresses.contains($0) }
+        }
+        var times = Times()
+        times.login = TimeAmount(configuration.pop3.loginTimeout)
+        self.init(
+            servers: configuration.mailboxes.map { Server(name: $0.name, endpoint: $0.pop3) },
+            preference: local + configuration.mailboxes.indices.filter { !local.contains($0) },
+            auth: configuration.pop3.auth, defaultDomain: configuration.pop3.defaultDomain,
+            maxConnections: configuration.pop3.maxConnections, key: configuration.cluster.key, times: times)
+    }
+}

@@ -1,0 +1,106 @@
+internal import CoveyCore
+internal import Logging
+internal import MailWire
+internal import NIOCore
+
+/// QUIT with marked messages: removes every copy on every server, in the order of design §5.
+///
+/// 1. What is known to be missing on an absent server is recorded. 2. DELE and QUIT go to all servers at once.
+/// 3. What was not confirmed is recorded. Only then the client hears +OK. Where a record is needed and cannot be had in
+/// step 1, nothing is removed anywhere.
+final class POP3Update {
+    private let plan: DeletionPlan
+    private let deletions: Deletions
+    private let servers: [POP3SessionServer]
+    private let log: any DeletionLog
+    private let limit: TimeAmount
+    private let eventLoop: any EventLoop
+    private var completion: ((Bool) -> Void)?
+    private var confirmations = 0
+    private var answersDue = 0
+    private var deadline: Scheduled<Void>?
+    /// Keeps itself until it is done: the client may have gone after its QUIT, which counts all the same.
+    private var itself: POP3Update?
+
+    init(
+        plan: DeletionPlan, user: String, servers: [POP3SessionServer], log: any DeletionLog, limit: TimeAmount,
+        eventLoop: any EventLoop
+    ) {
+        self.plan = plan
+        self.deletions = Deletions(user: user, ids: plan.ids)
+        self.servers = servers.filter { $0.backend.isAlive }
+        self.log = log
+        self.limit = limit
+        self.eventLoop = eventLoop
+    }
+
+    /// `completion` hears whether everything is gone or on record.
+    func start(_ completion: @escaping (Bool) -> Void) {
+        self.completion = completion
+        itself = self
+        guard plan.needsRecordFirst else { return removeEverywhere() }
+        record { isRecorded in
+            if isRecorded { self.removeEverywhere() } else { self.finish(false) }
+        }
+    }
+
+    private func removeEverywhere() {
+        guard !servers.isEmpty else { return recordUnconfirmed() }
+        answersDue = servers.count
+        deadline = eventLoop.assumeIsolated().scheduleTask(in: limit) {
+            for server in self.servers { server.backend.close() }
+        }
+        for server in servers { remove(on: server) }
+    }
+
+    private func remove(on server: POP3SessionServer) {
+        var isConfirmed = true
+        for number in plan.numbers[server.index] ?? [] {
+            server.backend.enqueueForStatus(.dele(number)) { result in
+                if case .success(let status) = result, status.isOK { return }
+                isConfirmed = false
+            }
+        }
+        // RFC 1939 §6: the server removes at QUIT, and says whether it did.
+        server.backend.enqueueForStatus(.quit) { result in
+            if case .success(let status) = result, status.isOK, isConfirmed { self.confirmations += 1 }
+            server.backend.close()
+            self.answersDue -= 1
+            if self.answersDue == 0 { self.recordUnconfirmed() }
+        }
+        server.backend.flush()
+    }
+
+    private func recordUnconfirmed() {
+        deadline?.cancel()
+        if confirmations == servers.count && !servers.isEmpty {
+            // Where a server was known to be missed the record was made in the first step.
+            if !plan.needsRecordFirst { log.noteConfirmed(deletions) }
+            finish(true)
+        } else {
+            record { self.finish($0) }
+        }
+    }
+
+    private func record(_ completion: @escaping (Bool) -> Void) {
+        let log = self.log
+        let deletions = self.deletions
+        eventLoop.makeFutureWithTask { () async -> Bool in
+            do throws(DeletionLogError) {
+                try await log.record(deletions)
+                return true
+            } catch {
+                return false
+            }
+        }.assumeIsolated().whenComplete { result in
+            completion((try? result.get()) ?? false)
+        }
+    }
+
+    private func finish(_ complete: Bool) {
+        for server in servers { server.backend.close() }
+        completion?(complete)
+        completion = nil
+        itself = nil
+    }
+}

@@ -1,0 +1,43 @@
+public import NIOCore
+
+/// A command to a mailbox server. Made from values only: a client's line is never passed on as it is (facts 19).
+public enum POP3BackendCommand: Equatable, Sendable {
+    /// Tells a Dovecot that trusts us the client's real address (facts 44).
+    case xclient(address: String, port: Int)
+    case user(String)
+    case pass(POP3Password)
+    case uidl
+    case list
+    case retr(Int)
+    case top(Int, lines: Int)
+    case dele(Int)
+    case noop
+    case quit
+
+    public var shape: POP3ResponseShape {
+        switch self {
+        case .xclient, .user, .pass, .dele, .noop, .quit: .status
+        case .uidl, .list: .lines
+        case .retr, .top: .body
+        }
+    }
+
+    /// Writes the command with its CRLF.
+    public func write(to buffer: inout ByteBuffer) {
+        switch self {
+        case .xclient(let address, let port): buffer.writeString("XCLIENT ADDR=\(address) PORT=\(port)")
+        case .user(let name): buffer.writeString("USER \(name)")
+        case .pass(let password):
+            buffer.writeString("PASS ")
+            buffer.writeBytes(password.octets)
+        case .uidl: buffer.writeString("UIDL")
+        case .list: buffer.writeString("LIST")
+        case .retr(let number): buffer.writeString("RETR \(number)")
+        case .top(let number, let lines): buffer.writeString("TOP \(number) \(lines)")
+        case .dele(let number): buffer.writeString("DELE \(number)")
+        case .noop: buffer.writeString("NOOP")
+        case .quit: buffer.writeString("QUIT")
+        }
+        buffer.writeString("\r\n")
+    }
+}

@@ -1,0 +1,38 @@
+import CoveyCore
+
+/// Deletions that wait for the next write, and who waits for them.
+struct PendingBatch {
+    var entries: [JournalEntry] = []
+    var waiters: [CheckedContinuation<Bool, Never>] = []
+}
+
+/// What is known of one server's journal.
+struct JournalState {
+    /// Unique-ids of messages that were read.
+    var known: Set<String> = []
+    var isReadable = false
+    var wasTried = false
+    var lastRepair: ContinuousClock.Instant?
+    private var lastReading: ContinuousClock.Instant?
+
+    /// Calls `log` when this is news.
+    mutating func succeeded(_ started: ContinuousClock.Instant, _ log: (String) -> Void) {
+        if wasTried && !isReadable { log("journal can be read again") }
+        lastReading = started
+        isReadable = true
+        wasTried = true
+    }
+
+    /// Calls `log` when this is news.
+    mutating func failed(_ log: (String) -> Void) {
+        if isReadable || !wasTried { log("journal cannot be read") }
+        isReadable = false
+        wasTried = true
+    }
+
+    func isStale(now: ContinuousClock.Instant, limit: Duration) -> Bool {
+        guard wasTried else { return true }
+        guard isReadable, let lastReading else { return false }
+        return lastReading.duration(to: now) > limit
+    }
+}

@@ -1,0 +1,29 @@
+public import NIOCore
+
+/// One mailbox server's journal.
+public protocol JournalStore: Sendable {
+    /// The server's name in the configuration.
+    var name: String { get }
+    /// Reads what is new.
+    ///
+    /// - Parameter known: unique-ids of messages that were read before.
+    /// - Throws: where the journal cannot be read, or not to the end.
+    func read(known: Set<String>) async throws -> JournalReading
+    /// Adds a message: true when the server has it on disk.
+    func append(_ text: ByteBuffer) async -> Bool
+    /// Removes messages by unique-id; those that are gone already are no error.
+    func remove(_ uniqueIDs: Set<String>) async throws
+}
+
+/// What a journal held at one time.
+public struct JournalReading: Sendable {
+    /// Unique-ids of all its messages.
+    public var uniqueIDs: Set<String>
+    /// The messages that were not known: unique-id and octets, header section included.
+    public var new: [(uniqueID: String, octets: ByteBuffer)]
+
+    public init(uniqueIDs: Set<String>, new: [(uniqueID: String, octets: ByteBuffer)]) {
+        self.uniqueIDs = uniqueIDs
+        self.new = new
+    }
+}

@@ -1,0 +1,174 @@
+import ArgumentParser
+import CoveyCore
+import Glibc
+import Logging
+import MailNet
+import MailWire
+import Milter
+import NIOCore
+import NIOPosix
+import Replication
+
+/// The hub's daemon: reads the configuration, binds the milter socket, gives up root, serves the MTA until it is told
+/// to stop.
+@main
+struct CoveyMilter: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "covey-milter",
+        abstract: "Milter that stores each message on all mailbox servers before its sender hears 250.",
+        discussion: """
+            Stays in the foreground and logs to standard error. SIGTERM lets deliveries under way end first, for a minute \
+            at most. A changed configuration counts after a restart; SIGHUP stops, too.
+            """)
+
+    @Option(name: .long, help: ArgumentHelp("The cluster's configuration.", valueName: "file"))
+    var config = "/etc/covey/cluster.toml"
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "This host's name in the configuration (default: the machine's own host name).", valueName: "name"))
+    var host: String?
+
+    @Flag(name: .long, help: "Check the configuration and exit, with 0 when it is good.")
+    var check = false
+
+    @Flag(name: .long, help: "Log at level debug instead of info.")
+    var verbose = false
+
+    /// How long deliveries under way may go on after SIGTERM, seconds; systemd kills after 90.
+    private static let grace = 60
+
+    func run() throws {
+        do {
+            try serve()
+        } catch let failure as StartFailure {
+            Machine.complain("covey-milter: \(failure)")
+            throw ExitCode(78)  // EX_CONFIG of sysexits.h, as covey check has it: a restart would not help
+        }
+    }
+
+    private func serve() throws {
+        // Before any thread is made: libmilter waits for these in a thread of its own, and all others must leave them
+        // to it.
+        CoveyMilter.blockSignals([SIGHUP, SIGTERM, SIGINT])
+        let isVerbose = verbose
+        LoggingSystem.bootstrap { label in
+            var handler = StreamLogHandler.standardError(label: label)
+            handler.logLevel = isVerbose ? .debug : .info
+            return handler
+        }
+        let logger = Logger(label: "covey-milter")
+        let configuration = try readConfiguration()
+        let ownName = try configuration.ownHub(given: host, file: config).name
+        let user = try SystemUser.toBecome(configuration.milter.user, key: "milter.user")
+        guard !check else {
+            print("\(config): good")
+            return
+        }
+
+        signal(SIGPIPE, SIG_IGN)
+        let files = Machine.raiseDescriptorLimit(to: 8192)
+        let hub = makeHub(configuration, hostName: fullHostName(ownName, configuration), logger: logger)
+        try listen(configuration.milter.socket, as: user, hub: hub)
+        logger.notice(
+            "ready",
+            metadata: [
+                "socket": "\(configuration.milter.socket)", "user": "\(user?.name ?? "unchanged")",
+                "servers": "\(configuration.mailboxes.map(\.name).joined(separator: ","))", "open.files": "\(files)",
+            ])
+        Task.detached {
+            while true {
+                await hub.discardPolicy.refresh()
+                try? await Task.sleep(for: .seconds(60))
+            }
+        }
+        try MilterServer.run()
+        drain(hub, logger: logger)
+    }
+
+    private func readConfiguration() throws -> ClusterConfiguration {
+        let configuration: ClusterConfiguration
+        do throws(ConfigurationErrors) {
+            configuration = try ConfigurationLoader.load(path: config)
+        } catch {
+            throw StartFailure(error.description)
+        }
+        // Mail must not go in clear where the configuration says otherwise.
+        if let server = configuration.mailboxes.first(where: { $0.tls != .none }) {
+            throw StartFailure(
+                "\(config): mailbox[\(server.name)].tls: TLS to mailbox servers is not available yet; "
+                    + "set tls = \"none\" on a network you trust")
+        }
+        return configuration
+    }
+
+    private func makeHub(_ configuration: ClusterConfiguration, hostName: String, logger: Logger) -> Hub {
+        let flush = QueueFlush(
+            command: configuration.milter.flushCommand, domains: configuration.cluster.domains, logger: logger)
+        let destinations = configuration.mailboxes.map { mailbox in
+            let server = LMTPServer(
+                name: mailbox.name,
+                settings: .init(
+                    endpoint: mailbox.delivery, dialect: mailbox.deliveryProtocol == .lmtp ? .lmtp : .smtp,
+                    heloName: hostName, connectTimeout: TimeAmount(configuration.milter.connectTimeout),
+                    replyTimeout: TimeAmount(configuration.milter.deliveryTimeout)),
+                group: MultiThreadedEventLoopGroup.singleton)
+            return GuardedDestination(server, probeRecipient: configuration.journal.mailbox, logger: logger) {
+                await flush.runRepeatedly(server: mailbox.name)
+            }
+        }
+        for destination in destinations { destination.start() }
+        let temporary = getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp"
+        return Hub(
+            configuration: configuration, fanOut: FanOut(destinations), hostName: hostName, spoolDirectory: temporary,
+            discardPolicy: DiscardPolicy(logger: logger),
+            executors: MultiThreadedEventLoopGroup.singleton.makeIterator().map { EventLoopExecutor($0) },
+            logger: logger)
+    }
+
+    /// The hub's name with the zone behind it; where the configuration has no zone, the name as it was given.
+    private func fullHostName(_ name: String, _ configuration: ClusterConfiguration) -> String {
+        configuration.dns.zone.map { "\(name).\($0)" } ?? host ?? Machine.name
+    }
+
+    /// Binds the socket as root, gives it to the user, and becomes that user.
+    private func listen(_ socket: String, as user: SystemUser?, hub: Hub) throws {
+        if let path = CoveyMilter.path(of: socket), LocalSocket.isListening(at: path) {
+            throw StartFailure(
+                "milter.socket: another program listens on \(path); end it first (another covey-milter?)")
+        }
+        // libmilter does no chmod: the umask at bind decides who may connect (facts 2).
+        umask(0o007)
+        try MilterServer.open(.init(name: "covey", socket: socket, unanswered: HubSession.unanswered)) {
+            HubSession(hub: hub)
+        }
+        if let user, let path = CoveyMilter.path(of: socket) { try user.own(socket: path) }
+        try user?.become()
+        umask(0o077)
+    }
+
+    /// The file of a socket in the file system; nil for `inet:`.
+    private static func path(of socket: String) -> String? {
+        for prefix in ["unix:", "local:"] where socket.hasPrefix(prefix) {
+            return String(socket.dropFirst(prefix.count))
+        }
+        return socket.hasPrefix("/") ? socket : nil
+    }
+
+    private static func blockSignals(_ signals: [Int32]) {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for signal in signals { sigaddset(&set, signal) }
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+    }
+
+    /// libmilter returns while callbacks still run: a delivery that has begun shall end, so that its sender hears.
+    private func drain(_ hub: Hub, logger: Logger) {
+        logger.notice("stopping", metadata: ["deliveries": "\(hub.deliveriesInFlight)"])
+        for _ in 0..<(CoveyMilter.grace * 10) where hub.deliveriesInFlight > 0 { usleep(100_000) }
+        // The last answer leaves libmilter's thread after our callback returned.
+        usleep(50_000)
+        logger.notice("stopped", metadata: ["deliveries.cut": "\(hub.deliveriesInFlight)"])
+    }
+}

@@ -1,0 +1,122 @@
+import ArgumentParser
+import CoveyCore
+import Glibc
+import Logging
+import MailNet
+import NIOPosix
+import Replication
+
+/// The POP3 proxy's daemon: reads the configuration, binds, gives up root, serves until it is told to stop.
+@main
+struct CoveyPOP3D: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "covey-pop3d",
+        abstract: "POP3 proxy that shows the mailboxes of all mailbox servers as one.",
+        discussion: """
+            Stays in the foreground and logs to standard error. SIGTERM lets open sessions go on for 30 seconds at most. A \
+            changed configuration counts after a restart.
+            """)
+
+    @Option(name: .long, help: ArgumentHelp("The cluster's configuration.", valueName: "file"))
+    var config = "/etc/covey/cluster.toml"
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "This host's name in the configuration (default: the machine's own host name).", valueName: "name"))
+    var host: String?
+
+    @Flag(name: .long, help: "Check the configuration and exit, with 0 when it is good.")
+    var check = false
+
+    @Flag(name: .long, help: "Log at level debug instead of info.")
+    var verbose = false
+
+    /// How long open sessions may go on after SIGTERM; systemd kills after 90 s.
+    private static let grace = Duration.seconds(30)
+
+    func run() throws {
+        do {
+            try serve()
+        } catch let failure as StartFailure {
+            Machine.complain("covey-pop3d: \(failure)")
+            throw ExitCode(78)  // EX_CONFIG of sysexits.h, as covey check has it: a restart would not help
+        }
+    }
+
+    // Not async: an async main ends the first thread, and ps shows its last user, root, for the whole process.
+    private func serve() throws {
+        let isVerbose = verbose
+        LoggingSystem.bootstrap { label in
+            var handler = StreamLogHandler.standardError(label: label)
+            handler.logLevel = isVerbose ? .debug : .info
+            return handler
+        }
+        let logger = Logger(label: "covey-pop3d")
+        let configuration = try readConfiguration()
+        let hostName = try configuration.ownProxy(given: host, file: config).name
+        let user = try SystemUser.toBecome(configuration.pop3.user, key: "pop3.user")
+        guard !check else {
+            print("\(config): good")
+            return
+        }
+
+        let settings = POP3ProxySettings(configuration: configuration, host: hostName)
+        // A write to a connection that the peer has closed is an error like any other, not the end of the process.
+        signal(SIGPIPE, SIG_IGN)
+        let stop = StopSignals()
+        let wanted = configuration.pop3.maxConnections * (1 + settings.servers.count) + 200
+        let files = Machine.raiseDescriptorLimit(to: wanted)
+        if files < wanted {
+            logger.warning(
+                "The limit of open files is too low for pop3.max_connections",
+                metadata: ["limit.wanted": "\(wanted)", "limit.now": "\(files)"])
+        }
+
+        let group = MultiThreadedEventLoopGroup.singleton
+        let journal = configuration.journal.password.map { password in
+            JournalKeeper(configuration, password: password, host: hostName, group: group, logger: logger)
+        }
+        if let journal { Task { await journal.run() } }
+        let server = POP3ProxyServer(
+            settings: settings, deletionLog: journal ?? NoDeletionLog(), group: group, logger: logger)
+        do {
+            let endpoints = configuration.pop3.listen
+            try waitFor { try await server.bind(endpoints) }
+        } catch {
+            throw StartFailure("\(config): pop3.listen: \(error); end the program that uses it, or name another port")
+        }
+        try user?.become()
+        logger.info(
+            "Ready",
+            metadata: [
+                "host.name": "\(hostName)",
+                "servers.preference": "\(settings.preference.map { settings.servers[$0].name })",
+                "process.user": "\(user?.name ?? "unchanged")",
+            ])
+
+        stop.wait()
+        logger.info("Stopping", metadata: ["sessions.open": "\(server.connections)"])
+        try waitFor { await server.shutDown(grace: CoveyPOP3D.grace) }
+        logger.info("Stopped")
+    }
+
+    private func readConfiguration() throws -> ClusterConfiguration {
+        let configuration: ClusterConfiguration
+        do throws(ConfigurationErrors) {
+            configuration = try ConfigurationLoader.load(path: config, needs: [.journalPassword])
+        } catch {
+            throw StartFailure(error.description)
+        }
+        // Passwords must not go in clear where the configuration says otherwise.
+        if let server = configuration.mailboxes.first(where: { $0.tls != .none }) {
+            throw StartFailure(
+                "\(config): mailbox[\(server.name)].tls: TLS to mailbox servers is not available yet; "
+                    + "set tls = \"none\" on a network you trust")
+        }
+        if !configuration.pop3.listenTLS.isEmpty {
+            throw StartFailure("\(config): pop3.listen_tls: not available yet; leave it empty")
+        }
+        return configuration
+    }
+}

@@ -1,0 +1,94 @@
+import CoveyCore
+import Testing
+
+@Suite struct PostfixSettingsTests {
+    private func lines(_ text: String) throws -> [String] {
+        let configuration = try SampleConfiguration.load(text)
+        return PostfixSettings(configuration, hub: "mh1").text.split(separator: "\n").map(String.init)
+    }
+
+    @Test func `every instruction has a reason above it`() throws {
+        let text = PostfixSettings(try SampleConfiguration.load(SampleConfiguration.small), hub: "mh1").text
+        let paragraphs = text.split(separator: "\n\n").dropFirst()
+        #expect(paragraphs.count > 15)
+        for paragraph in paragraphs {
+            #expect(paragraph.hasPrefix("# "))
+            #expect(paragraph.split(separator: "\n").contains { !$0.hasPrefix("#") })
+        }
+        #expect(text.split(separator: "\n").filter { $0.hasPrefix("#") }.allSatisfy { $0.count <= 120 })
+    }
+
+    @Test(arguments: [
+        "in_flow_delay = 0", "unverified_recipient_reject_code = 550", "address_verify_negative_refresh_time = 60s",
+        "address_verify_negative_expire_time = 60s", "covey-back_destination_recipient_limit = 1",
+    ])
+    func `what the facts demand of main.cf is set`(setting: String) throws {
+        #expect(try lines(SampleConfiguration.small).contains("set \(setting)"))
+    }
+
+    @Test(arguments: [
+        "covey-lmtp/unix/lmtp_line_length_limit = 0", "covey-lmtp/unix/disable_mime_output_conversion = yes",
+        "covey-lmtp/unix/lmtp_generic_maps = regexp:/etc/postfix/covey/generic",
+        "covey-back/unix/smtp_line_length_limit = 0", "covey-back/unix/disable_mime_output_conversion = yes",
+        "127.0.0.1:10035/inet/milter_macro_daemon_name = COVEY",
+        "127.0.0.1:10035/inet/local_header_rewrite_clients = ",
+        "127.0.0.1:10035/inet/receive_override_options = no_address_mappings,no_header_body_checks",
+        "127.0.0.1:10035/inet/smtpd_milter_maps = ",
+        "127.0.0.1:10035/inet/smtpd_relay_restrictions = $covey_refuse,reject_unauth_destination",
+    ])
+    func `what the facts demand of master.cf is there`(option: String) throws {
+        #expect(try lines(SampleConfiguration.small).contains("option \(option)"))
+    }
+
+    @Test func `missing copies go to their server, the rest through the back door`() throws {
+        let lines = try lines(SampleConfiguration.small)
+        #expect(lines.contains("| /\\.a\\.covey\\.invalid$/ covey-lmtp:[192.0.2.21]:24"))
+        #expect(lines.contains("| /\\.b\\.covey\\.invalid$/ covey-lmtp:[2001:db8::22]:24"))
+        #expect(lines.contains("| /@example\\.com$/ covey-back:[127.0.0.1]:10035"))
+        #expect(!lines.contains { $0.contains("covey-smtp") })
+    }
+
+    @Test func `a server without LMTP gets copies by SMTP`() throws {
+        let lines = try lines(ConfigurationLoaderTests.full)
+        #expect(lines.contains("| /\\.a\\.covey\\.invalid$/ covey-smtp:[a.example.com]:2525"))
+        #expect(lines.contains("option covey-smtp/unix/smtp_generic_maps = regexp:/etc/postfix/covey/generic"))
+        #expect(!lines.contains { $0.hasPrefix("service covey-lmtp") })
+    }
+
+    @Test func `internal addresses and the journal are refused first`() throws {
+        let lines = try lines(SampleConfiguration.small)
+        #expect(lines.contains { $0.hasPrefix("| /[@.]covey\\.invalid\\.?$/ REJECT ") })
+        #expect(lines.contains { $0.hasPrefix("| /^covey-journal([^a-z0-9].*)?@example\\.com$/ REJECT ") })
+        #expect(lines.contains("prepend-everywhere smtpd_relay_restrictions = $covey_refuse"))
+    }
+
+    @Test(arguments: [
+        ("unix:/var/spool/postfix/covey/milter.sock", "unix:covey/milter.sock"),
+        ("unix:/run/covey/milter.sock", "unix:/run/covey/milter.sock"),
+        ("inet:8891@192.0.2.11", "inet:192.0.2.11:8891"),
+        ("inet6:8891@2001:db8::11", "inet:[2001:db8::11]:8891"),
+    ])
+    func `the milter's socket is named as smtpd sees it`(socket: String, address: String) throws {
+        let lines = try lines(SampleConfiguration.small + "[milter]\nsocket = \"\(socket)\"\n")
+        #expect(
+            lines.contains(
+                "set covey_milter = { \(address), default_action=tempfail, connect_timeout=10s, command_timeout=48s, "
+                    + "content_timeout=300s }"))
+    }
+
+    @Test func `only a socket in the queue directory needs a directory there, others no chroot`() throws {
+        let inside = try lines(SampleConfiguration.small)
+        #expect(inside.contains("directory /var/spool/postfix/covey = covey:postfix 2750"))
+        #expect(!inside.contains { $0.hasPrefix("forbid-chroot") })
+        let outside = try lines(SampleConfiguration.small + "[milter]\nsocket = \"unix:/run/m.sock\"\n")
+        #expect(!outside.contains { $0.hasPrefix("directory") })
+        #expect(outside.contains { $0.hasPrefix("forbid-chroot smtpd = ") })
+    }
+
+    @Test func `a content filter is a contradiction for direct delivery only`() throws {
+        #expect(try lines(SampleConfiguration.small).contains { $0.hasPrefix("forbid-set content_filter = ") })
+        let queued = try lines(SampleConfiguration.small + "[milter]\ndelivery = \"queued\"\n")
+        #expect(!queued.contains { $0.hasPrefix("forbid-set content_filter") })
+        #expect(queued.contains { $0.hasPrefix("forbid-set smtpd_proxy_filter = ") })
+    }
+}

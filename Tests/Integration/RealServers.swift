@@ -1,0 +1,86 @@
+import Foundation
+import Synchronization
+import TestSupport
+import Testing
+
+/// Everything that needs real Postfix and Dovecot. One lab serves all of it, one test after the other; each test has
+/// users of its own and leaves all hosts running as it found them.
+///
+/// Hosts: hubs mh1 and mh2, mailbox servers a, b and c with a proxy each, client. The machine that runs the tests is in
+/// the hubs' mynetworks, the host client is a stranger to them.
+@Suite(.serialized, .lab(mailboxes: 3), .logsOnFailure, .timeLimit(.minutes(5)))
+enum RealServers {}
+
+/// A lab that is up while a suite runs.
+struct LabTrait: SuiteTrait, TestScoping {
+    var mailboxes: Int
+    var suffix: String
+    var mta = Lab.MTA.postfix
+
+    @TaskLocal fileprivate static var current: Lab?
+
+    func provideScope(
+        for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void
+    ) async throws {
+        let lab = try Lab.up(
+            name: Lab.instanceName(suffix: suffix), mta: mta, mailboxes: mailboxes,
+            append: LabTrait.configuration + (mta == .sendmail ? LabTrait.sendmailKeys : ""))
+        defer { lab.down() }
+        for hub in lab.hubs where mta == .postfix {
+            // What a remote domain's mail exchanger is to the hubs: smtp-sink on client (RemoteSite).
+            try lab.exec(
+                hub, "postconf", "-e", "mynetworks = 127.0.0.0/8 \(lab.machineAddress)",
+                "relayhost = [\(lab.address(of: "client"))]:2525")
+            try lab.exec(hub, "postfix", "reload")
+        }
+        try await LabTrait.$current.withValue(lab) { try await function() }
+    }
+
+    /// A server that stalls shall not cost each test half a minute.
+    private static let configuration = """
+
+        [milter]
+        delivery_timeout = "5s"
+
+        """
+    /// What covey sendmail --part cluster asks for, within the same table.
+    private static let sendmailKeys = """
+        reject_unknown = true
+        flush_command = ["/usr/sbin/etrn", "127.0.0.1", "{domain}.{server}.covey.invalid"]
+
+        """
+}
+
+extension Trait where Self == LabTrait {
+    static func lab(mailboxes: Int, suffix: String = "", mta: Lab.MTA = .postfix) -> Self {
+        LabTrait(mailboxes: mailboxes, suffix: suffix, mta: mta)
+    }
+}
+
+extension Lab {
+    /// The lab of the suite at hand.
+    static var current: Lab {
+        get throws {
+            guard let lab = LabTrait.current else { throw LabFailure("not inside a suite with a lab") }
+            return lab
+        }
+    }
+}
+
+extension Trait where Self == IssueHandlingTrait {
+    /// Shows the ends of all hosts' logs at a test's first failures: afterwards the lab is gone.
+    static var logsOnFailure: Self {
+        .compactMapIssues { issue in
+            if let lab = LabTrait.current,
+                shownLogs.withLock({
+                    $0 += 1; return $0 <= 3
+                })
+            {
+                FileHandle.standardError.write(Data("\n=== logs of lab \(lab.name)\n\(lab.logs())\n".utf8))
+            }
+            return issue
+        }
+    }
+}
+
+private let shownLogs = Mutex(0)

@@ -1,0 +1,57 @@
+import Foundation
+import Synchronization
+import TestSupport
+
+/// Senders that send one message after the other to a user until told to stop, and note each answer.
+final class Traffic: Sendable {
+    /// What the senders share.
+    private final class Notes: Sendable {
+        struct State {
+            /// By message; nil where the connection ended without an answer, or there is none yet.
+            var answers: [LabReply?] = []
+            var isEnding = false
+        }
+        let state = Mutex(State())
+
+        /// The next message to send; nil when it is enough.
+        func next() -> Int? {
+            state.withLock { state in
+                guard !state.isEnding, state.answers.count < 2000 else { return nil }
+                state.answers.append(nil)
+                return state.answers.count - 1
+            }
+        }
+    }
+
+    private let notes = Notes()
+    private let senders: [Background<Void>]
+
+    init(_ lab: Lab, user: String, hub: String, senders: Int) {
+        let notes = notes
+        self.senders = (0..<senders).map { _ in
+            Background {
+                while let number = notes.next() {
+                    let outcome = try? lab.send(Traffic.message(number), to: [user], at: hub)
+                    let answer = outcome.map { $0.message ?? $0.recipients.first ?? $0.sender }
+                    notes.state.withLock { $0.answers[number] = answer }
+                    // A refused sender does not come back at once.
+                    if answer?.code != 250 { usleep(50_000) }
+                }
+            }
+        }
+    }
+
+    /// Messages accepted so far.
+    var accepted: Int { notes.state.withLock { state in state.answers.count { $0?.code == 250 } } }
+
+    /// Lets the senders finish, and returns the answer to each message, nil for a connection that ended without one.
+    func end() throws -> [LabReply?] {
+        notes.state.withLock { $0.isEnding = true }
+        for sender in senders { try sender.wait() }
+        return notes.state.withLock(\.answers)
+    }
+
+    static func message(_ number: Int) -> [UInt8] {
+        note("Traffic \(number)", body: String(repeating: "x\n", count: 20_000))
+    }
+}

@@ -1,0 +1,136 @@
+import CoveyCore
+import MailNet
+import NIOCore
+import Synchronization
+import TestSupport
+import Testing
+
+/// A log that takes everything.
+private final class WillingLog: DeletionLog {
+    let recorded = Mutex<[Deletions]>([])
+    let confirmed = Mutex<[Deletions]>([])
+
+    func deletedIDs(of user: String) async -> Set<MaildropID> { [] }
+
+    func record(_ deletions: Deletions) async throws(DeletionLogError) {
+        recorded.withLock { $0.append(deletions) }
+    }
+
+    func noteConfirmed(_ deletions: Deletions) {
+        confirmed.withLock { $0.append(deletions) }
+    }
+}
+
+@Suite(.timeLimit(.minutes(1))) struct POP3ProxyDeletionTests {
+    typealias Fault = ScriptedPOP3Server.Fault
+    private let refusal = "-ERR [SYS/TEMP] some deleted messages not removed"
+    private let done = "+OK Logging out, messages deleted."
+
+    @Test func `with a server down at login nothing is deleted anywhere`() async throws {
+        try await POP3ProxyFixture.run([script("a"), script("a")]) { fixture in
+            await fixture.servers[1].stop()
+            let client = try await fixture.loggedIn()
+            _ = try await client.command("DELE 1")
+            #expect(try await client.command("QUIT") == refusal)
+            #expect(fixture.servers[0].uniqueIDs == [stamp("a")])
+            #expect(!fixture.servers[0].lines.contains { $0.hasPrefix("DELE") || $0 == "QUIT" })
+        }
+    }
+
+    @Test func `with a server down at login a QUIT without deletions is fine`() async throws {
+        try await POP3ProxyFixture.run([script("a"), script("a")]) { fixture in
+            await fixture.servers[1].stop()
+            let client = try await fixture.loggedIn()
+            _ = try await client.command("DELE 1")
+            _ = try await client.command("RSET")
+            #expect(try await client.command("QUIT") == "+OK Logging out.")
+        }
+    }
+
+    @Test func `with a server that died since nothing is deleted anywhere`() async throws {
+        try await POP3ProxyFixture.run([script("a"), script("ab")]) { fixture in
+            let client = try await fixture.loggedIn()
+            _ = try await client.command("DELE 1")
+            fixture.servers[1].dropConnections()
+            // Seen dead by the proxy when the message that it alone holds cannot be had.
+            #expect(try await client.command("RETR 2").hasPrefix("-ERR [SYS/TEMP]"))
+            #expect(try await client.command("QUIT") == refusal)
+            #expect(fixture.servers[0].uniqueIDs == [stamp("a")])
+        }
+    }
+
+    static let faults: [(String, Fault)] = [
+        ("DELE", .close), ("DELE", .stall), ("DELE", .reply("-ERR no\r\n")), ("QUIT", .close), ("QUIT", .stall),
+        ("QUIT", .reply("-ERR [SYS/TEMP] some messages not deleted\r\n")),
+    ]
+
+    @Test(arguments: faults)
+    func `what a server does not confirm is not called deleted`(command: String, fault: Fault) async throws {
+        var bad = script("a")
+        bad.faults[command] = fault
+        try await POP3ProxyFixture.run([script("a"), bad], settings: quick) { fixture in
+            let client = try await fixture.loggedIn()
+            _ = try await client.command("DELE 1")
+            #expect(try await client.command("QUIT") == refusal)
+            #expect(fixture.servers[0].uniqueIDs == [], "the other server's deletion stands")
+        }
+    }
+
+    @Test(arguments: faults)
+    func `what a server does not confirm goes on record, and counts`(command: String, fault: Fault) async throws {
+        var bad = script("a")
+        bad.faults[command] = fault
+        let log = WillingLog()
+        try await POP3ProxyFixture.run([script("a"), bad], deletionLog: log, settings: quick) { fixture in
+            let client = try await fixture.loggedIn()
+            _ = try await client.command("DELE 1")
+            #expect(try await client.command("QUIT") == done)
+        }
+        #expect(log.recorded.withLock { $0 } == [Deletions(user: "u@example.com", ids: [stamp("a")])])
+        #expect(log.confirmed.withLock { $0 } == [])
+    }
+
+    @Test func `what an absent server misses goes on record first`() async throws {
+        let log = WillingLog()
+        try await POP3ProxyFixture.run([script("ab"), script("ab")], deletionLog: log) { fixture in
+            await fixture.servers[1].stop()
+            let client = try await fixture.loggedIn()
+            _ = try await client.command("DELE 2")
+            #expect(try await client.command("QUIT") == done)
+            #expect(fixture.servers[0].uniqueIDs == [stamp("a")])
+        }
+        #expect(log.recorded.withLock { $0 } == [Deletions(user: "u@example.com", ids: [stamp("b")])])
+    }
+
+    @Test func `what all confirm is noted`() async throws {
+        let log = WillingLog()
+        try await POP3ProxyFixture.run([script("ab"), script("ab")], deletionLog: log) { fixture in
+            let client = try await fixture.loggedIn()
+            _ = try await client.command("DELE 1")
+            #expect(try await client.command("QUIT") == done)
+        }
+        #expect(log.recorded.withLock { $0 } == [])
+        #expect(log.confirmed.withLock { $0 } == [Deletions(user: "u@example.com", ids: [stamp("a")])])
+    }
+
+    @Test func `a client that goes after its QUIT has its deletions done`() async throws {
+        var slow = script("a")
+        slow.faults["DELE"] = .delay(.milliseconds(200))
+        try await POP3ProxyFixture.run([slow, slow]) { fixture in
+            let client = try await fixture.loggedIn()
+            _ = try await client.command("DELE 1")
+            try await client.send("QUIT\r\n")
+            while !fixture.servers.allSatisfy({ $0.lines.contains("QUIT") }) {
+                try await Task.sleep(for: .milliseconds(5))
+            }
+            await client.close()
+            for server in fixture.servers {
+                while !server.uniqueIDs.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+            }
+        }
+    }
+
+    private func quick(_ settings: inout POP3ProxySettings) {
+        settings.times.update = .seconds(1)
+    }
+}

@@ -1,0 +1,144 @@
+import Foundation
+import Glibc
+import TestSupport
+
+/// covey-milter as a process with a cluster of scripted mailbox servers, in a private directory.
+///
+/// postconf, postmap and the flush command are scripts there, since the machine has no MTA.
+final class HubProcess {
+    struct Failure: Error, CustomStringConvertible { var description: String }
+
+    let directory: String
+    private let process = Process()
+
+    /// - Parameters:
+    ///   - ports: of the mailbox servers a, b, c, on loopback.
+    ///   - milter: further lines of the table `[milter]`.
+    ///   - discards: whether postconf says that nothing forbids DISCARD.
+    ///   - aliases: addresses in the lookup table of `leave_to_mta`; nil for no table.
+    init(
+        ports: [Int], milter: [String] = [], discards: Bool = true, aliases: [String]? = nil,
+        environment: [String: String] = [:]
+    ) throws {
+        var template = Array("/tmp/covey-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw Failure(description: "mkdtemp") }
+        directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        try write("cluster.key", Data(repeating: 0x41, count: 32).base64EncodedString() + "\n", mode: 0o600)
+        try write("journal.password", "s3cret\n", mode: 0o600)
+        try write("postconf", "#!/bin/sh\necho 'always_bcc = \(discards ? "" : "archive@example.com")'\n", mode: 0o755)
+        try write("postmap", "#!/bin/sh\ncat >$0.keys.$$; grep -qxF -f $0.keys.$$ \"$3\"\n", mode: 0o755)
+        try write("flush", "#!/bin/sh\necho \"$1\" >>\(directory)/flushed\n", mode: 0o755)
+        var lines = milter
+        if let aliases {
+            try write("aliases", aliases.map { $0 + "\n" }.joined(), mode: 0o644)
+            // The type is the script's to ignore: it gets the path with it, and cuts it off.
+            try write("postmap", "#!/bin/sh\ncat >$0.keys.$$; grep -qxF -f $0.keys.$$ \"${3#hash:}\"\n", mode: 0o755)
+            lines.append("leave_to_mta = [\"hash:\(directory)/aliases\"]")
+        }
+        try write("cluster.toml", HubProcess.configuration(directory, ports, lines), mode: 0o644)
+        try start(environment, discards: discards)
+    }
+
+    deinit {
+        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        process.waitUntilExit()
+        try? FileManager.default.removeItem(atPath: directory)
+    }
+
+    var log: String { (try? String(contentsOfFile: directory + "/log", encoding: .utf8)) ?? "" }
+    var flushed: String { (try? String(contentsOfFile: directory + "/flushed", encoding: .utf8)) ?? "" }
+    var isRunning: Bool { process.isRunning }
+
+    /// A new connection that has said HELO.
+    func connection(daemon: String = "smtpd") throws -> MilterClient {
+        let client = try MilterClient(socket: directory + "/m")
+        _ = try client.connect(daemon: daemon)
+        _ = try client.helo()
+        return client
+    }
+
+    func terminate() { kill(process.processIdentifier, SIGTERM) }
+
+    /// Waits for the end; the exit status.
+    func waitForEnd() -> Int32 {
+        process.waitUntilExit()
+        return process.terminationStatus
+    }
+
+    /// Waits until the log says so.
+    func waitForLog(_ text: String) throws {
+        for _ in 0..<1000 {
+            if log.contains(text) { return }
+            guard process.isRunning else { break }
+            usleep(10_000)
+        }
+        throw Failure(description: "covey-milter did not say \"\(text)\":\n\(log)")
+    }
+
+    private func start(_ environment: [String: String], discards: Bool) throws {
+        let log = directory + "/log"
+        try write("log", "", mode: 0o600)
+        process.executableURL = try HubProcess.binary()
+        process.arguments = ["--config", directory + "/cluster.toml", "--host", "mh1.example.com", "--verbose"]
+        var variables = ProcessInfo.processInfo.environment
+        variables["PATH"] = directory + ":" + (variables["PATH"] ?? "/usr/bin:/bin")
+        variables["TMPDIR"] = directory
+        process.environment = variables.merging(environment) { $1 }
+        process.standardError = FileHandle(forWritingAtPath: log)
+        try process.run()
+        try waitForLog("ready")
+        // A hub that may not discard has nothing to say about it.
+        if discards { try waitForLog("messages stored everywhere are discarded") }
+    }
+
+    /// The built program: $COVEY_BIN/covey-milter, or the one beside the program that runs these tests.
+    private static func binary() throws -> URL {
+        let own = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+        let directory = ProcessInfo.processInfo.environment["COVEY_BIN"].map { URL(filePath: $0) } ?? own
+        let file = directory.appending(path: "covey-milter")
+        guard FileManager.default.isExecutableFile(atPath: file.path) else {
+            throw Failure(description: "no \(file.path): run swift build, or set COVEY_BIN to the directory it is in")
+        }
+        return file
+    }
+
+    private func write(_ name: String, _ text: String, mode: Int) throws {
+        let path = directory + "/" + name
+        guard
+            FileManager.default.createFile(
+                atPath: path, contents: Data(text.utf8), attributes: [.posixPermissions: mode])
+        else { throw Failure(description: "cannot write \(path)") }
+    }
+
+    private static func configuration(_ directory: String, _ ports: [Int], _ milter: [String]) -> String {
+        let servers = zip(["a", "b", "c"], ports).enumerated().map { place, server in
+            """
+            [[mailbox]]
+            name = "\(server.0)"
+            addresses = ["127.0.0.1"]
+            lmtp = "127.0.0.1:\(server.1)"
+            pop3 = "127.0.0.1:\(11_000 + place)"
+
+            """
+        }
+        return """
+            [cluster]
+            domains = ["example.com", "example.net"]
+
+            [[hub]]
+            name = "mh1"
+            addresses = ["127.0.0.1"]
+
+            \(servers.joined(separator: "\n"))
+            [[proxy]]
+            name = "a"
+            addresses = ["127.0.0.1"]
+
+            [milter]
+            socket = "unix:\(directory)/m"
+            user = "root"
+            flush_command = ["\(directory)/flush", "{domain}.{server}.covey.invalid"]
+            \(milter.joined(separator: "\n"))
+            """
+    }
+}

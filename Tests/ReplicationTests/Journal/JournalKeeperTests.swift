@@ -1,0 +1,213 @@
+import CoveyCore
+import Logging
+import NIOCore
+import Replication
+import Synchronization
+import Testing
+
+/// A journal mailbox in memory, which can be down, or refuse to be written.
+private final class MemoryJournal: JournalStore {
+    struct Down: Error {}
+    struct State {
+        var messages: [(uniqueID: String, octets: ByteBuffer)] = []
+        var next = 0
+        var isDown = false
+        /// Mail comes in, but nobody can log in.
+        var isUnreadable = false
+        var fetched = 0
+    }
+
+    let name: String
+    let state = Mutex(State())
+
+    init(_ name: String) { self.name = name }
+
+    var messages: [ByteBuffer] { state.withLock { $0.messages.map(\.octets) } }
+    func setDown(_ isDown: Bool) { state.withLock { $0.isDown = isDown } }
+
+    func read(known: Set<String>) async throws -> JournalReading {
+        try state.withLock { state in
+            if state.isDown || state.isUnreadable { throw Down() }
+            let new = state.messages.filter { !known.contains($0.uniqueID) }
+            state.fetched += new.count
+            return JournalReading(uniqueIDs: Set(state.messages.map(\.uniqueID)), new: new)
+        }
+    }
+
+    func append(_ text: ByteBuffer) async -> Bool {
+        state.withLock { state in
+            guard !state.isDown else { return false }
+            state.next += 1
+            state.messages.append(("\(name)\(state.next)", text))
+            return true
+        }
+    }
+
+    func remove(_ uniqueIDs: Set<String>) async throws {
+        try state.withLock { state in
+            if state.isDown { throw Down() }
+            state.messages.removeAll { uniqueIDs.contains($0.uniqueID) }
+        }
+    }
+}
+
+private let now = 1_764_000_000
+private let key = ClusterKey(octets: Array(0..<32))
+
+private func makeID(_ number: Int) -> String {
+    UniqueID(kind: .stamped, digest: (0..<16).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }).description
+}
+
+@Suite(.timeLimit(.minutes(1))) struct JournalKeeperTests {
+    private let a = MemoryJournal("a")
+    private let b = MemoryJournal("b")
+
+    private func keeper(expire: Int = 864_000, at time: Int = now) -> JournalKeeper {
+        JournalKeeper(
+            stores: [a, b], key: key,
+            settings: .init(
+                mailbox: "j@x", host: "p", expire: expire, poll: .milliseconds(20), patience: .seconds(2),
+                repairInterval: .milliseconds(50)),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, wallClock: { time })
+    }
+
+    private func running<R>(_ keeper: JournalKeeper, _ body: () async throws -> R) async rethrows -> R {
+        let task = Task { await keeper.run() }
+        defer { task.cancel() }
+        return try await body()
+    }
+
+    private func eventually(_ what: Comment, _ condition: () async -> Bool) async {
+        for _ in 0..<500 {
+            if await condition() { return }
+            try? await Task.sleep(for: .milliseconds(10))
+        }
+        Issue.record(what)
+    }
+
+    @Test func `a recorded deletion is on both servers when record returns, and another proxy sees it`() async throws {
+        let first = keeper()
+        try await running(first) {
+            #expect(await first.deletedIDs(of: "u1@x").isEmpty)
+            try await first.record(Deletions(user: "u1@x", ids: [makeID(1)]))
+            #expect(a.messages.count == 1)
+            #expect(b.messages.count == 1)
+        }
+        let second = keeper()
+        await running(second) {
+            #expect(await second.deletedIDs(of: "u1@x") == [makeID(1)])
+            #expect(await second.deletedIDs(of: "u2@x").isEmpty)
+        }
+    }
+
+    @Test func `nothing is put on record in journals that nobody can read`() async throws {
+        let keeper = keeper()
+        for journal in [a, b] { journal.state.withLock { $0.isUnreadable = true } }
+        try await running(keeper) {
+            _ = await keeper.deletedIDs(of: "u1@x")
+            await #expect(throws: DeletionLogError.unavailable) {
+                try await keeper.record(Deletions(user: "u1@x", ids: [makeID(1)]))
+            }
+            #expect(a.messages.isEmpty)
+            // One that can be read is enough.
+            a.state.withLock { $0.isUnreadable = false }
+            await eventually("a is not read again") { await keeper.canRecord }
+            try await keeper.record(Deletions(user: "u1@x", ids: [makeID(1)]))
+            #expect(a.messages.count == 1)
+        }
+    }
+
+    @Test func `one server is enough while the other is down, which gets the entry when it is back`() async throws {
+        let keeper = keeper()
+        b.setDown(true)
+        try await running(keeper) {
+            _ = await keeper.deletedIDs(of: "u1@x")
+            try await keeper.record(Deletions(user: "u1@x", ids: [makeID(1)]))
+            #expect(a.messages.count == 1)
+            #expect(b.messages.isEmpty)
+            b.setDown(false)
+            await eventually("b never got the entry") { b.messages.count == 1 }
+        }
+        a.setDown(true)
+        let other = self.keeper()
+        await running(other) { #expect(await other.deletedIDs(of: "u1@x") == [makeID(1)]) }
+    }
+
+    @Test func `with no journal to write to a deletion is refused, and does not happen later`() async throws {
+        let keeper = keeper()
+        a.setDown(true)
+        b.setDown(true)
+        await running(keeper) {
+            await #expect(throws: DeletionLogError.unavailable) {
+                try await keeper.record(Deletions(user: "u1@x", ids: [makeID(1)]))
+            }
+            a.setDown(false)
+            b.setDown(false)
+            try? await Task.sleep(for: .milliseconds(200))
+            #expect(await keeper.deletedIDs(of: "u1@x").isEmpty)
+            #expect(a.messages.isEmpty)
+        }
+    }
+
+    @Test func `deletions of one moment share a message`() async throws {
+        let keeper = keeper()
+        try await running(keeper) {
+            _ = await keeper.deletedIDs(of: "u1@x")
+            try await withThrowingTaskGroup { group in
+                for number in 0..<50 {
+                    group.addTask {
+                        try await keeper.record(Deletions(user: "u\(number)@x", ids: [makeID(number)]))
+                    }
+                }
+                try await group.waitForAll()
+            }
+            #expect(a.messages.count < 10)
+            for number in 0..<50 { #expect(await keeper.deletedIDs(of: "u\(number)@x") == [makeID(number)]) }
+        }
+    }
+
+    @Test func `nothing is fetched twice while nothing is new`() async throws {
+        let keeper = keeper()
+        try await running(keeper) {
+            try await keeper.record(Deletions(user: "u1@x", ids: [makeID(1)]))
+            await eventually("never read back") { a.state.withLock { $0.fetched } == 1 }
+            try await Task.sleep(for: .milliseconds(200))
+            #expect(a.state.withLock { $0.fetched } == 1)
+        }
+    }
+
+    @Test func `a journal that was replaced by an empty one is filled from the others`() async throws {
+        let keeper = keeper()
+        try await running(keeper) {
+            try await keeper.record(Deletions(user: "u1@x", ids: [makeID(1)]))
+            await eventually("never read back") { b.state.withLock { $0.fetched } == 1 }
+            b.state.withLock { $0.messages = [] }
+            await eventually("b stayed empty") { !b.messages.isEmpty }
+        }
+    }
+
+    @Test func `entries older than expire count no more`() async throws {
+        try await running(keeper()) {
+            try await keeper().record(Deletions(user: "u1@x", ids: [makeID(1)]))
+        }
+        let later = keeper(expire: 100, at: now + 101)
+        await running(later) { #expect(await later.deletedIDs(of: "u1@x").isEmpty) }
+    }
+
+    @Test func `a journal of more than a thousand messages becomes one, and loses nothing`() async throws {
+        let codec = JournalCodec(key: key)
+        for number in 0..<1_001 {
+            let entry = JournalEntry(user: "u1@x", ids: [try #require(UniqueID(makeID(number)))], time: now)
+            let heading = JournalMessage.Heading(mailbox: "j@x", host: "p", date: "-", messageID: "\(number)@p")
+            _ = await a.append(ByteBuffer(string: JournalMessage.text([entry], heading, codec: codec)))
+        }
+        let keeper = keeper()
+        await running(keeper) {
+            await eventually("never compacted") { a.messages.count < 10 }
+            #expect(await keeper.deletedIDs(of: "u1@x").count == 1_001)
+        }
+        b.setDown(true)
+        let other = self.keeper()
+        await running(other) { #expect(await other.deletedIDs(of: "u1@x").count == 1_001) }
+    }
+}
