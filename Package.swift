@@ -12,6 +12,7 @@ let strict: [SwiftSetting] = [
 
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
@@ -22,6 +23,7 @@ let package = Package(
     name: "covey",
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -33,7 +35,7 @@ let package = Package(
         .target(name: "MailWire", dependencies: [nioCore], swiftSettings: strict),
         .target(name: "CoveyCore", dependencies: [crypto, "TOMLKit"], swiftSettings: strict),
         .target(
-            name: "MailNet", dependencies: ["MailWire", "CoveyCore", nioCore, nioPosix, logging],
+            name: "MailNet", dependencies: ["MailWire", "CoveyCore", nioCore, nioPosix, nioSSL, logging],
             swiftSettings: strict),
         .target(name: "Replication", dependencies: ["CoveyCore", "MailWire", nioCore, logging], swiftSettings: strict),
         .executableTarget(

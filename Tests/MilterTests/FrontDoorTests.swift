@@ -37,7 +37,7 @@ final class TestCluster {
     ) throws {
         servers = try manners.map { try $0.server() }
         hub = try HubProcess(
-            ports: servers.map(\.port), milter: milter, discards: discards, aliases: aliases)
+            servers: servers, milter: milter, discards: discards, aliases: aliases)
     }
 
     deinit { for server in servers { server.stop() } }

@@ -12,12 +12,12 @@ final class HubProcess {
     private let process = Process()
 
     /// - Parameters:
-    ///   - ports: of the mailbox servers a, b, c, on loopback.
+    ///   - servers: the mailbox servers a, b, c.
     ///   - milter: further lines of the table `[milter]`.
     ///   - discards: whether postconf says that nothing forbids DISCARD.
     ///   - aliases: addresses in the lookup table of `leave_to_mta`; nil for no table.
     init(
-        ports: [Int], milter: [String] = [], discards: Bool = true, aliases: [String]? = nil,
+        servers: [ScriptedLMTPServer], milter: [String] = [], discards: Bool = true, aliases: [String]? = nil,
         environment: [String: String] = [:]
     ) throws {
         var template = Array("/tmp/covey-XXXXXX".utf8CString)
@@ -35,7 +35,7 @@ final class HubProcess {
             try write("postmap", "#!/bin/sh\ncat >$0.keys.$$; grep -qxF -f $0.keys.$$ \"${3#hash:}\"\n", mode: 0o755)
             lines.append("leave_to_mta = [\"hash:\(directory)/aliases\"]")
         }
-        try write("cluster.toml", HubProcess.configuration(directory, ports, lines), mode: 0o644)
+        try write("cluster.toml", HubProcess.configuration(directory, servers, lines), mode: 0o644)
         try start(environment, discards: discards)
     }
 
@@ -110,14 +110,16 @@ final class HubProcess {
         else { throw Failure(description: "cannot write \(path)") }
     }
 
-    private static func configuration(_ directory: String, _ ports: [Int], _ milter: [String]) -> String {
-        let servers = zip(["a", "b", "c"], ports).enumerated().map { place, server in
+    private static func configuration(
+        _ directory: String, _ servers: [ScriptedLMTPServer], _ milter: [String]
+    ) -> String {
+        let servers = zip(["a", "b", "c"], servers).enumerated().map { place, server in
             """
             [[mailbox]]
             name = "\(server.0)"
-            addresses = ["127.0.0.1"]
-            lmtp = "127.0.0.1:\(server.1)"
-            pop3 = "127.0.0.1:\(11_000 + place)"
+            addresses = ["\(server.1.host)"]
+            lmtp = "\(server.1.host):\(server.1.port)"
+            pop3 = "\(server.1.host):\(11_000 + place)"
 
             """
         }

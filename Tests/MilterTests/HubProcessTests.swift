@@ -88,7 +88,7 @@ import Testing
         manners.delay = 700
         let slow = try ScriptedLMTPServer([.serve(manners)])
         defer { slow.stop() }
-        let hub = try HubProcess(ports: [slow.port])
+        let hub = try HubProcess(servers: [slow])
         let client = try hub.connection()
         try client.begin(to: ["<u1@example.com>"])
         try client.sendEndOfMessage()

@@ -73,21 +73,25 @@ public final class ScriptedLMTPServer: Sendable {
         var isStopped = false
     }
 
+    public let host: String
     public let port: Int
     private let listener: Int32
     private let state = Mutex(State())
     private let script: @Sendable (Int) -> [Step]
 
-    /// - Parameter script: the steps of each connection, by its number from 0.
-    public init(_ script: @escaping @Sendable (Int) -> [Step]) throws {
+    /// - Parameters:
+    ///   - host: the address to listen on.
+    ///   - script: the steps of each connection, by its number from 0.
+    public init(host: String = LoopbackAddress.next(), _ script: @escaping @Sendable (Int) -> [Step]) throws {
         self.script = script
-        (listener, port) = try listenOnLoopback()
+        self.host = host
+        (listener, port) = try listenOnLoopback(host)
         Thread.detachNewThread { [self] in acceptAll() }
     }
 
     /// A server that does the same on every connection.
-    public convenience init(_ steps: [Step]) throws {
-        try self.init { _ in steps }
+    public convenience init(host: String = LoopbackAddress.next(), _ steps: [Step]) throws {
+        try self.init(host: host) { _ in steps }
     }
 
     public var record: Record { state.withLock { $0.record } }
@@ -264,12 +268,12 @@ private struct LMTPConversation {
     }
 }
 
-/// Opens a listener on a free port of 127.0.0.1.
-func listenOnLoopback() throws -> (descriptor: Int32, port: Int) {
+/// Opens a listener on a free port of that address.
+func listenOnLoopback(_ host: String) throws -> (descriptor: Int32, port: Int) {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = inet_addr("127.0.0.1")
+    address.sin_addr.s_addr = inet_addr(host)
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
     let result = withUnsafeMutablePointer(to: &address) { pointer in
         pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {

@@ -62,7 +62,7 @@ public final class ScriptedPOP3Server: Sendable {
         self.listener = listener
     }
 
-    /// Starts on a free port of 127.0.0.1.
+    /// Starts on a free port of an address of its own, see `LoopbackAddress`.
     public static func start(_ script: Script) async throws -> ScriptedPOP3Server {
         let box = Box()
         let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -73,7 +73,7 @@ public final class ScriptedPOP3Server: Sendable {
                     try channel.pipeline.syncOperations.addHandler(ScriptedPOP3Handler(server: server))
                 }
             }
-            .bind(host: "127.0.0.1", port: 0).get()
+            .bind(host: LoopbackAddress.next(), port: 0).get()
         let server = ScriptedPOP3Server(state: State(script: script), listener: listener)
         box.server.withLock { $0 = server }
         return server
@@ -85,7 +85,7 @@ public final class ScriptedPOP3Server: Sendable {
     }
 
     public var endpoint: Endpoint {
-        Endpoint(host: "127.0.0.1", port: listener.localAddress?.port ?? 0)
+        Endpoint(host: listener.localAddress?.ipAddress ?? "", port: listener.localAddress?.port ?? 0)
     }
 
     /// All command lines received so far, over all connections.

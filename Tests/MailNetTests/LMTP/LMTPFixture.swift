@@ -17,13 +17,14 @@ struct LMTPFixture {
 
     /// - Parameter timeout: milliseconds for each reply and, where nothing else is said, for the connect.
     init(
-        _ scripted: ScriptedLMTPServer, host: String = "127.0.0.1", dialect: LMTPClientState.Dialect = .lmtp,
+        _ scripted: ScriptedLMTPServer, host: String? = nil, dialect: LMTPClientState.Dialect = .lmtp,
         timeout: Int64 = 10_000, connectTimeout: Int64? = nil, overall: Int64? = nil, idle: Int64? = nil,
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton.next()
     ) {
         self.scripted = scripted
         var settings = LMTPServer.Settings(
-            endpoint: Endpoint(host: host, port: scripted.port), dialect: dialect, heloName: "hub.example",
+            endpoint: Endpoint(host: host ?? scripted.host, port: scripted.port), dialect: dialect,
+            heloName: "hub.example",
             connectTimeout: .milliseconds(connectTimeout ?? timeout), replyTimeout: .milliseconds(timeout))
         if let overall { settings.overallTimeout = .milliseconds(overall) }
         if let idle { settings.idleTime = .milliseconds(idle) }

@@ -64,7 +64,7 @@ extension LMTPTests {
         }
 
         @Test func `a server is found by name, and the attempt that loses is not counted`() async throws {
-            let scripted = try ScriptedLMTPServer([.serve(Manners())])
+            let scripted = try ScriptedLMTPServer(host: "127.0.0.1", [.serve(Manners())])
             defer { scripted.stop() }
             let fixture = LMTPFixture(scripted, host: "localhost")
             #expect(await fixture.deliver().map(\.kind) == ["accepted 250"])

@@ -32,7 +32,7 @@ struct POP3ProxyFixture {
         let proxy = POP3ProxyServer(
             settings: settings, deletionLog: deletionLog, group: MultiThreadedEventLoopGroup.singleton,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
-        let addresses = try await proxy.bind([Endpoint(host: "127.0.0.1", port: 0)])
+        let addresses = try await proxy.bind([Endpoint(host: LoopbackAddress.next(), port: 0)])
         let fixture = POP3ProxyFixture(proxy: proxy, servers: servers, address: addresses[0])
         do {
             try await body(fixture)

@@ -76,6 +76,15 @@ struct ScriptDirectory: ~Copyable {
         #expect(result?.status == -1)
     }
 
+    @Test func `a program has none of our files and connections`() throws {
+        // Not close-on-exec, as SwiftNIO's sockets are.
+        let own = fcntl(open("/dev/null", O_RDONLY | O_CLOEXEC), F_DUPFD, 700)
+        try #require(own >= 700)
+        defer { close(own) }
+        #expect(Command.run(["test", "-e", "/proc/self/fd/\(own)"])?.status == 1)
+        #expect(Command.run(["test", "-e", "/proc/self/fd/0"])?.status == 0)
+    }
+
     @Test func `programs that take long take no thread from the tasks`() async throws {
         let directory = try ScriptDirectory()
         let file = directory.path + "/go"
