@@ -13,8 +13,8 @@ struct CoveyPOP3D: ParsableCommand {
         commandName: "covey-pop3d",
         abstract: "POP3 proxy that shows the mailboxes of all mailbox servers as one.",
         discussion: """
-            Stays in the foreground and logs to standard error. SIGTERM lets open sessions go on for 30 seconds at most. A \
-            changed configuration counts after a restart.
+            Stays in the foreground and logs to standard error. SIGTERM lets open sessions go on for 30 seconds at most. \
+            SIGUSR1 reads the configuration anew.
             """)
 
     @Option(name: .long, help: ArgumentHelp("The cluster's configuration.", valueName: "file"))
@@ -46,6 +46,7 @@ struct CoveyPOP3D: ParsableCommand {
 
     // Not async: an async main ends the first thread, and ps shows its last user, root, for the whole process.
     private func serve() throws {
+        ReloadSignal.prepare()
         let isVerbose = verbose
         LoggingSystem.bootstrap { label in
             var handler = StreamLogHandler.standardError(label: label)
@@ -53,7 +54,7 @@ struct CoveyPOP3D: ParsableCommand {
             return handler
         }
         let logger = Logger(label: "covey-pop3d")
-        let configuration = try readConfiguration()
+        let configuration = try CoveyPOP3D.readConfiguration(config)
         let hostName = try configuration.ownProxy(given: host, file: config).name
         let user = try SystemUser.toBecome(configuration.pop3.user, key: "pop3.user")
         guard !check else {
@@ -65,19 +66,10 @@ struct CoveyPOP3D: ParsableCommand {
         // A write to a connection that the peer has closed is an error like any other, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
         let stop = StopSignals()
-        let wanted = configuration.pop3.maxConnections * (1 + settings.servers.count) + 200
-        let files = Machine.raiseDescriptorLimit(to: wanted)
-        if files < wanted {
-            logger.warning(
-                "The limit of open files is too low for pop3.max_connections",
-                metadata: ["limit.wanted": "\(wanted)", "limit.now": "\(files)"])
-        }
+        CoveyPOP3D.raiseDescriptorLimit(for: settings, logger: logger)
 
         let group = MultiThreadedEventLoopGroup.singleton
-        let journal = configuration.journal.password.map { password in
-            JournalKeeper(configuration, password: password, host: hostName, group: group, logger: logger)
-        }
-        if let journal { Task { await journal.run() } }
+        let journal = RunningJournal(configuration, host: hostName, group: group, logger: logger)
         let server = POP3ProxyServer(
             settings: settings, deletionLog: journal ?? NoDeletionLog(), group: group, logger: logger)
         do {
@@ -95,13 +87,26 @@ struct CoveyPOP3D: ParsableCommand {
                 "process.user": "\(user?.name ?? "unchanged")",
             ])
 
-        stop.wait()
+        let reload = ProxyReload(
+            configuration, journal, server, file: config, host: host, group: group, logger: logger)
+        withExtendedLifetime(ReloadSignal { reload.run() }) { stop.wait() }
         logger.info("Stopping", metadata: ["sessions.open": "\(server.connections)"])
         try waitFor { await server.shutDown(grace: CoveyPOP3D.grace) }
         logger.info("Stopped")
     }
 
-    private func readConfiguration() throws -> ClusterConfiguration {
+    /// A session takes a connection to each server besides the client's.
+    static func raiseDescriptorLimit(for settings: POP3ProxySettings, logger: Logger) {
+        let wanted = settings.maxConnections * (1 + settings.servers.count) + 200
+        let files = Machine.raiseDescriptorLimit(to: wanted)
+        guard files < wanted else { return }
+        logger.warning(
+            "The limit of open files is too low for pop3.max_connections",
+            metadata: ["limit.wanted": "\(wanted)", "limit.now": "\(files)"])
+    }
+
+    /// - Throws: `StartFailure` with all that is wrong, one line each.
+    static func readConfiguration(_ config: String) throws(StartFailure) -> ClusterConfiguration {
         let configuration: ClusterConfiguration
         do throws(ConfigurationErrors) {
             configuration = try ConfigurationLoader.load(path: config, needs: [.journalPassword])

@@ -4,7 +4,7 @@ public import NIOCore
 /// What the POP3 proxy needs to know of the cluster.
 public struct POP3ProxySettings: Sendable {
     /// A mailbox server to read from.
-    public struct Server: Sendable {
+    public struct Server: Sendable, Equatable {
         public var name: String
         public var endpoint: Endpoint
 
@@ -15,7 +15,7 @@ public struct POP3ProxySettings: Sendable {
     }
 
     /// How long things may take.
-    public struct Times: Sendable {
+    public struct Times: Sendable, Equatable {
         /// Silence of a client that is not logged in (Dovecot's 3 minutes).
         public var beforeLogin: TimeAmount = .minutes(3)
         /// Silence of a client with a maildrop open: RFC 1939 §3 asks for at least 10 minutes.
