@@ -69,7 +69,7 @@ struct CoveyMilter: ParsableCommand {
 
         signal(SIGPIPE, SIG_IGN)
         let files = Machine.raiseDescriptorLimit(to: 8192)
-        let hub = makeHub(configuration, hostName: fullHostName(ownName, configuration), logger: logger)
+        let hub = try makeHub(configuration, hostName: fullHostName(ownName, configuration), logger: logger)
         try listen(configuration.milter.socket, as: user, hub: hub)
         logger.notice(
             "ready",
@@ -88,31 +88,29 @@ struct CoveyMilter: ParsableCommand {
     }
 
     private func readConfiguration() throws -> ClusterConfiguration {
-        let configuration: ClusterConfiguration
         do throws(ConfigurationErrors) {
-            configuration = try ConfigurationLoader.load(path: config)
+            return try ConfigurationLoader.load(path: config, needs: [.authorityFiles])
         } catch {
             throw StartFailure(error.description)
         }
-        // Mail must not go in clear where the configuration says otherwise.
-        if let server = configuration.mailboxes.first(where: { $0.tls != .none }) {
-            throw StartFailure(
-                "\(config): mailbox[\(server.name)].tls: TLS to mailbox servers is not available yet; "
-                    + "set tls = \"none\" on a network you trust")
-        }
-        return configuration
     }
 
-    private func makeHub(_ configuration: ClusterConfiguration, hostName: String, logger: Logger) -> Hub {
+    private func makeHub(_ configuration: ClusterConfiguration, hostName: String, logger: Logger) throws -> Hub {
         let flush = QueueFlush(
             command: configuration.milter.flushCommand, domains: configuration.cluster.domains, logger: logger)
-        let destinations = configuration.mailboxes.map { mailbox in
+        let destinations = try configuration.mailboxes.map { mailbox in
+            let tls: ServerTLS?
+            do {
+                tls = try ServerTLS(mailbox)
+            } catch {
+                throw StartFailure("\(config): \(error)")
+            }
             let server = LMTPServer(
                 name: mailbox.name,
                 settings: .init(
                     endpoint: mailbox.delivery, dialect: mailbox.deliveryProtocol == .lmtp ? .lmtp : .smtp,
                     heloName: hostName, connectTimeout: TimeAmount(configuration.milter.connectTimeout),
-                    replyTimeout: TimeAmount(configuration.milter.deliveryTimeout)),
+                    replyTimeout: TimeAmount(configuration.milter.deliveryTimeout), tls: tls),
                 group: MultiThreadedEventLoopGroup.singleton)
             return GuardedDestination(server, probeRecipient: configuration.journal.mailbox, logger: logger) {
                 await flush.runRepeatedly(server: mailbox.name)

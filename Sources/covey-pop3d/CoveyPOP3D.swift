@@ -61,7 +61,9 @@ struct CoveyPOP3D: ParsableCommand {
             return
         }
 
-        let settings = POP3ProxySettings(configuration: configuration, host: hostName)
+        let settings = try withReadableCertificates {
+            try POP3ProxySettings(configuration: configuration, host: hostName)
+        }
         // A write to a connection that the peer has closed is an error like any other, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
         let stop = StopSignals()
@@ -74,8 +76,10 @@ struct CoveyPOP3D: ParsableCommand {
         }
 
         let group = MultiThreadedEventLoopGroup.singleton
-        let journal = configuration.journal.password.map { password in
-            JournalKeeper(configuration, password: password, host: hostName, group: group, logger: logger)
+        let journal = try configuration.journal.password.map { password in
+            try withReadableCertificates {
+                try JournalKeeper(configuration, password: password, host: hostName, group: group, logger: logger)
+            }
         }
         if let journal { Task { await journal.run() } }
         let server = POP3ProxyServer(
@@ -101,18 +105,21 @@ struct CoveyPOP3D: ParsableCommand {
         logger.info("Stopped")
     }
 
+    private func withReadableCertificates<Value>(_ body: () throws -> Value) throws -> Value {
+        do {
+            return try body()
+        } catch let error as ServerTLS.UnusableCertificates {
+            throw StartFailure("\(config): \(error)")
+        }
+    }
+
     private func readConfiguration() throws -> ClusterConfiguration {
         let configuration: ClusterConfiguration
         do throws(ConfigurationErrors) {
-            configuration = try ConfigurationLoader.load(path: config, needs: [.journalPassword])
+            configuration = try ConfigurationLoader.load(
+                path: config, needs: [.journalPassword, .authorityFiles, .certificateFiles])
         } catch {
             throw StartFailure(error.description)
-        }
-        // Passwords must not go in clear where the configuration says otherwise.
-        if let server = configuration.mailboxes.first(where: { $0.tls != .none }) {
-            throw StartFailure(
-                "\(config): mailbox[\(server.name)].tls: TLS to mailbox servers is not available yet; "
-                    + "set tls = \"none\" on a network you trust")
         }
         if !configuration.pop3.listenTLS.isEmpty {
             throw StartFailure("\(config): pop3.listen_tls: not available yet; leave it empty")

@@ -1,5 +1,6 @@
 import MailWire
 import NIOCore
+import NIOSSL
 
 /// One connection to a mailbox server: performs what `LMTPClientState` says.
 ///
@@ -131,7 +132,8 @@ final class LMTPConnection: ChannelInboundHandler {
         switch error {
         case let error as IOError: fail("connection lost: \(error)", mayBeStale: true)
         case let error as SMTPReplyDecoder.Failure: fail("the server sent \(error)")
-        default: fail("\(error)")
+        case NIOSSLError.uncleanShutdown: fail(plainText(error), mayBeStale: true)
+        default: fail(plainText(error))
         }
     }
 

@@ -141,7 +141,10 @@ final class LMTPPool {
                 }
             }
         }
-        try channel.pipeline.syncOperations.addHandlers(ByteToMessageHandler(SMTPReplyDecoder()), connection)
+        let hello = LMTPClientState.hello(settings.dialect, settings.heloName)
+        let encrypting = try settings.tls?.handlers(host: settings.endpoint.host, .smtp(hello: hello)) ?? []
+        try channel.pipeline.syncOperations.addHandlers(
+            encrypting + [ByteToMessageHandler(SMTPReplyDecoder()), connection])
         connection.onClose = { self.closed($0) }
     }
 
