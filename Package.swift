@@ -52,7 +52,7 @@ let package = Package(
 
         .target(
             name: "TestSupport",
-            dependencies: ["CoveyCore", "MailWire", nioCore, nioPosix],
+            dependencies: ["CoveyCore", "MailWire", nioCore, nioPosix, nioSSL],
             path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(
             name: "CoveyCoreTests", dependencies: ["CoveyCore", "TestSupport"],

@@ -25,15 +25,9 @@ struct HubMaker: Sendable {
     func read() throws(StartFailure) -> ClusterConfiguration {
         let configuration: ClusterConfiguration
         do throws(ConfigurationErrors) {
-            configuration = try ConfigurationLoader.load(path: file)
+            configuration = try ConfigurationLoader.load(path: file, needs: [.authorityFiles])
         } catch {
             throw StartFailure(error.description)
-        }
-        // Mail must not go in clear where the configuration says otherwise.
-        if let server = configuration.mailboxes.first(where: { $0.tls != .none }) {
-            throw StartFailure(
-                "\(file): mailbox[\(server.name)].tls: TLS to mailbox servers is not available yet; "
-                    + "set tls = \"none\" on a network you trust")
         }
         _ = try configuration.ownHub(given: host, file: file)
         return configuration
@@ -42,7 +36,8 @@ struct HubMaker: Sendable {
     /// - Parameter old: the hub before the reload, whose connections to unchanged servers are kept.
     func make(_ configuration: ClusterConfiguration, replacing old: Hub? = nil) throws(StartFailure) -> Hub {
         let hostName = fullHostName(try configuration.ownHub(given: host, file: file).name, configuration)
-        let servers = HubServer.all(of: configuration, heloName: hostName, keeping: old?.servers ?? [], logger: logger)
+        let servers = try HubServer.all(
+            of: configuration, file: file, heloName: hostName, keeping: old?.servers ?? [], logger: logger)
         let budget = old?.spoolBudget ?? SpoolBudget(limit: configuration.milter.spoolLimit)
         budget.change(limit: configuration.milter.spoolLimit)
         return Hub(

@@ -32,9 +32,15 @@ struct HubServer: Sendable {
     let settings: Settings
     let destination: GuardedDestination
 
-    /// A new one, which is asked at once whether it is there.
-    init(_ settings: Settings, logger: Logger) {
+    /// A new one.
+    private init(_ settings: Settings, file: String, logger: Logger) throws(StartFailure) {
         self.settings = settings
+        let tls: ServerTLS?
+        do {
+            tls = try ServerTLS(settings.mailbox)
+        } catch {
+            throw StartFailure("\(file): \(error)")
+        }
         let mailbox = settings.mailbox
         let flush = QueueFlush(command: settings.flushCommand, domains: settings.domains, logger: logger)
         let server = LMTPServer(
@@ -42,24 +48,35 @@ struct HubServer: Sendable {
             settings: .init(
                 endpoint: mailbox.delivery, dialect: mailbox.deliveryProtocol == .lmtp ? .lmtp : .smtp,
                 heloName: settings.heloName, connectTimeout: TimeAmount(settings.connectTimeout),
-                replyTimeout: TimeAmount(settings.replyTimeout)),
+                replyTimeout: TimeAmount(settings.replyTimeout), tls: tls),
             group: MultiThreadedEventLoopGroup.singleton)
         destination = GuardedDestination(server, probeRecipient: settings.probeRecipient, logger: logger) {
             await flush.runRepeatedly(server: mailbox.name)
         }
-        destination.start()
     }
 
     /// Files that a configuration names may have changed without it, such as the CA's.
     private var dependsOnFiles: Bool { settings.mailbox.tls != .none }
 
-    /// The servers of a configuration; those of `old` that are still the same are taken over.
+    /// The servers of a configuration; those of `old` that are still the same are taken over, others are asked at once
+    /// whether they are there.
+    ///
+    /// - Parameter file: the configuration's path, for the message.
     static func all(
-        of configuration: ClusterConfiguration, heloName: String, keeping old: [HubServer], logger: Logger
-    ) -> [HubServer] {
-        configuration.mailboxes.map { mailbox in
+        of configuration: ClusterConfiguration, file: String, heloName: String, keeping old: [HubServer], logger: Logger
+    ) throws(StartFailure) -> [HubServer] {
+        var all: [HubServer] = []
+        var new: [HubServer] = []
+        for mailbox in configuration.mailboxes {
             let settings = Settings(mailbox, configuration, heloName: heloName)
-            return old.first { $0.settings == settings && !$0.dependsOnFiles } ?? HubServer(settings, logger: logger)
+            if let kept = old.first(where: { $0.settings == settings && !$0.dependsOnFiles }) {
+                all.append(kept)
+            } else {
+                new.append(try HubServer(settings, file: file, logger: logger))
+                all += new.suffix(1)
+            }
         }
+        for server in new { server.destination.start() }
+        return all
     }
 }

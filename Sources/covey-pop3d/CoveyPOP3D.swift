@@ -62,14 +62,18 @@ struct CoveyPOP3D: ParsableCommand {
             return
         }
 
-        let settings = POP3ProxySettings(configuration: configuration, host: hostName)
+        let settings = try CoveyPOP3D.withReadableCertificates(config) {
+            try POP3ProxySettings(configuration: configuration, host: hostName)
+        }
         // A write to a connection that the peer has closed is an error like any other, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
         let stop = StopSignals()
         CoveyPOP3D.raiseDescriptorLimit(for: settings, logger: logger)
 
         let group = MultiThreadedEventLoopGroup.singleton
-        let journal = RunningJournal(configuration, host: hostName, group: group, logger: logger)
+        let journal = try CoveyPOP3D.withReadableCertificates(config) {
+            try RunningJournal(configuration, host: hostName, group: group, logger: logger)
+        }
         let server = POP3ProxyServer(
             settings: settings, deletionLog: journal ?? NoDeletionLog(), group: group, logger: logger)
         do {
@@ -105,19 +109,24 @@ struct CoveyPOP3D: ParsableCommand {
             metadata: ["limit.wanted": "\(wanted)", "limit.now": "\(files)"])
     }
 
+    static func withReadableCertificates<Value>(
+        _ config: String, _ body: () throws -> Value
+    ) throws -> Value {
+        do {
+            return try body()
+        } catch let error as ServerTLS.UnusableCertificates {
+            throw StartFailure("\(config): \(error)")
+        }
+    }
+
     /// - Throws: `StartFailure` with all that is wrong, one line each.
     static func readConfiguration(_ config: String) throws(StartFailure) -> ClusterConfiguration {
         let configuration: ClusterConfiguration
         do throws(ConfigurationErrors) {
-            configuration = try ConfigurationLoader.load(path: config, needs: [.journalPassword])
+            configuration = try ConfigurationLoader.load(
+                path: config, needs: [.journalPassword, .authorityFiles, .certificateFiles])
         } catch {
             throw StartFailure(error.description)
-        }
-        // Passwords must not go in clear where the configuration says otherwise.
-        if let server = configuration.mailboxes.first(where: { $0.tls != .none }) {
-            throw StartFailure(
-                "\(config): mailbox[\(server.name)].tls: TLS to mailbox servers is not available yet; "
-                    + "set tls = \"none\" on a network you trust")
         }
         if !configuration.pop3.listenTLS.isEmpty {
             throw StartFailure("\(config): pop3.listen_tls: not available yet; leave it empty")

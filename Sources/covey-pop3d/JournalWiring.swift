@@ -29,25 +29,29 @@ struct MailboxJournalStore: JournalStore {
 extension JournalKeeper {
     /// The journals of all mailbox servers of a configuration.
     ///
+    /// Throws `ServerTLS.UnusableCertificates`.
+    ///
     /// - Parameter password: of the journal's mailbox.
     init(
         _ configuration: ClusterConfiguration, password: Secret, host: String, group: any EventLoopGroup, logger: Logger
-    ) {
+    ) throws {
         let journal = configuration.journal
         let timeout = TimeAmount(configuration.pop3.loginTimeout)
-        let stores = configuration.mailboxes.map { server in
+        let stores = try configuration.mailboxes.map { server in
+            let tls = try ServerTLS(server)
             let delivery = LMTPServer(
                 name: server.name,
                 settings: .init(
                     endpoint: server.delivery, dialect: server.deliveryProtocol == .lmtp ? .lmtp : .smtp,
                     heloName: host, connectTimeout: TimeAmount(configuration.milter.connectTimeout),
-                    replyTimeout: timeout),
+                    replyTimeout: timeout, tls: tls),
                 group: group)
             return MailboxJournalStore(
                 mailbox: JournalMailbox(
                     name: server.name,
                     settings: .init(
-                        mailbox: journal.mailbox, password: password, endpoint: server.pop3, timeout: timeout),
+                        mailbox: journal.mailbox, password: password, endpoint: server.pop3, tls: tls,
+                        timeout: timeout),
                     delivery: delivery, group: group))
         }
         self.init(

@@ -38,12 +38,15 @@ final class ProxyReload: Sendable {
     /// Not to be called twice at once.
     func run() {
         let new: ClusterConfiguration
-        let hostName: String
+        let settings: POP3ProxySettings
+        let journal: RunningJournal?
         do {
             new = try CoveyPOP3D.readConfiguration(file)
-            hostName = try new.ownProxy(given: host, file: file).name
-            // Other files that may not be as they should, certificates for instance, are to be read here: what throws
-            // keeps all of the old.
+            let hostName = try new.ownProxy(given: host, file: file).name
+            // All files are read here, certificates too: what throws keeps all of the old.
+            (settings, journal) = try CoveyPOP3D.withReadableCertificates(file) {
+                (try POP3ProxySettings(configuration: new, host: hostName), try self.journal(for: new, host: hostName))
+            }
         } catch {
             for line in "\(error)".split(separator: "\n") {
                 logger.error(
@@ -52,8 +55,6 @@ final class ProxyReload: Sendable {
             return
         }
         let old = state.withLock(\.configuration)
-        let journal = journal(for: new, host: hostName)
-        let settings = POP3ProxySettings(configuration: new, host: hostName)
         server.reconfigure(settings: settings, deletionLog: journal ?? NoDeletionLog())
         state.withLock { $0 = State(configuration: new, journal: journal) }
         CoveyPOP3D.raiseDescriptorLimit(for: settings, logger: logger)
@@ -68,11 +69,12 @@ final class ProxyReload: Sendable {
     }
 
     /// The old one while nothing about it has changed: what it has read stays known.
-    private func journal(for new: ClusterConfiguration, host: String) -> RunningJournal? {
-        if let running = state.withLock(\.journal), running.settings == RunningJournal.Settings(new, host: host) {
+    private func journal(for new: ClusterConfiguration, host: String) throws -> RunningJournal? {
+        let wanted = RunningJournal.Settings(new, host: host)
+        if let running = state.withLock(\.journal), running.settings == wanted, !wanted.dependsOnFiles {
             return running
         }
-        return RunningJournal(new, host: host, group: group, logger: logger)
+        return try RunningJournal(new, host: host, group: group, logger: logger)
     }
 
     private func warn(_ old: ClusterConfiguration, _ new: ClusterConfiguration) {

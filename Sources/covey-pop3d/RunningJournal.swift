@@ -23,17 +23,20 @@ final class RunningJournal: DeletionLog {
             loginTimeout = configuration.pop3.loginTimeout
             self.host = host
         }
+
+        /// Files that a configuration names may have changed without it: the authorities' certificates.
+        var dependsOnFiles: Bool { mailboxes.contains { $0.tls != .none } }
     }
 
     let settings: Settings
     private let keeper: JournalKeeper
     private let work: Task<Void, Never>
 
-    /// Nil where there is no password for the journal.
-    init?(_ configuration: ClusterConfiguration, host: String, group: any EventLoopGroup, logger: Logger) {
+    /// Nil where there is no password for the journal. Throws `ServerTLS.UnusableCertificates`.
+    init?(_ configuration: ClusterConfiguration, host: String, group: any EventLoopGroup, logger: Logger) throws {
         guard let password = configuration.journal.password else { return nil }
         settings = Settings(configuration, host: host)
-        let keeper = JournalKeeper(configuration, password: password, host: host, group: group, logger: logger)
+        let keeper = try JournalKeeper(configuration, password: password, host: host, group: group, logger: logger)
         self.keeper = keeper
         work = Task { await keeper.run() }
     }

@@ -50,13 +50,42 @@ import Testing
 
     @Test func `a server without LMTP gets copies by SMTP`() throws {
         let lines = try lines(ConfigurationLoaderTests.full)
-        #expect(lines.contains("| /\\.a\\.covey\\.invalid$/ covey-smtp:[a.example.com]:2525"))
+        #expect(lines.contains("| /\\.a\\.covey\\.invalid$/ covey-smtps:[a.example.com]:2525"))
         let options = [
             "smtp_generic_maps = regexp:/etc/postfix/covey/generic", "smtp_line_length_limit = 0",
             "disable_mime_output_conversion = yes", "smtp_fallback_relay = ", "soft_bounce = yes",
         ]
-        for option in options { #expect(lines.contains("option covey-smtp/unix/\(option)")) }
+        for option in options { #expect(lines.contains("option covey-smtps/unix/\(option)")) }
         #expect(!lines.contains { $0.hasPrefix("service covey-lmtp") })
+    }
+
+    @Test func `copies go encrypted where the server asks for it, by a client of their own where TLS is implicit`()
+        throws
+    {
+        let plain = try lines(SampleConfiguration.small)
+        #expect(!plain.contains { $0.contains("_tls_") && $0.contains("covey-lmtp") })
+        let text =
+            SampleConfiguration.small
+            .replacing(
+                "addresses = [\"192.0.2.21\"]",
+                with: "addresses = [\"192.0.2.21\"]\ntls = \"starttls\"\nca_file = \"/etc/ca.pem\"", maxReplacements: 1
+            )
+            .replacing(
+                "addresses = [\"2001:db8::22\"]",
+                with: "addresses = [\"2001:db8::22\"]\ntls = \"implicit\"\nlmtp = \"b.example.net:24\"\nverify = true",
+                maxReplacements: 1)
+            + "[dns]\nzone = \"example.com\"\n"
+        let lines = try lines(text)
+        #expect(lines.contains("| /\\.a\\.covey\\.invalid$/ covey-lmtp:[192.0.2.21]:24"))
+        #expect(lines.contains("| /\\.b\\.covey\\.invalid$/ covey-lmtps:[b.example.net]:24"))
+        #expect(lines.contains("| /^\\[192\\.0\\.2\\.21\\]:24$/ secure match=a.example.com tafile=/etc/ca.pem"))
+        #expect(lines.contains("| /^\\[b\\.example\\.net\\]:24$/ secure match=b.example.net"))
+        for client in ["covey-lmtp", "covey-lmtps"] {
+            #expect(lines.contains("option \(client)/unix/lmtp_tls_policy_maps = regexp:/etc/postfix/covey/copy_tls"))
+            // What the table does not know must not go in clear.
+            #expect(lines.contains("option \(client)/unix/lmtp_tls_security_level = secure"))
+            #expect(lines.contains("option \(client)/unix/lmtp_tls_wrappermode = yes") == (client == "covey-lmtps"))
+        }
     }
 
     @Test func `internal addresses and the journal are refused first`() throws {

@@ -4,8 +4,10 @@ public struct ConfigurationLoader {
     public enum Need: Sendable, Hashable {
         /// The journal's password (covey-pop3d). Without this need a missing password file is no error.
         case journalPassword
-        /// The certificate, its private key, and the CA bundles of the mailbox servers can be read.
-        case tlsFiles
+        /// The CA bundles of the mailbox servers can be read.
+        case authorityFiles
+        /// The proxy's certificate and its private key can be read.
+        case certificateFiles
     }
 
     /// More text than any cluster needs; stops at a file named by mistake.

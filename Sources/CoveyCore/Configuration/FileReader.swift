@@ -40,8 +40,8 @@ struct FileReader {
     }
 
     /// Complains when a file that some TLS setting names cannot be read, if the program needs it.
-    func requireReadable(_ path: String?) throws(Complaint) {
-        guard needs.contains(.tlsFiles), let path else { return }
+    func requireReadable(_ path: String?, _ need: ConfigurationLoader.Need) throws(Complaint) {
+        guard needs.contains(need), let path else { return }
         do throws(FileAccessError) {
             _ = try files.read(path, limit: 16 << 20)
         } catch {

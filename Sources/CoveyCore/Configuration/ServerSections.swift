@@ -36,7 +36,9 @@ enum ServerSections {
         }
         let tls = reader.value("tls", .word(example: ClusterConfiguration.MailboxServer.TLSMode.none), default: .none)
         let caFile = path(reader, "ca_file", example: "/etc/ssl/certs/our-ca.pem", files: files)
-        do throws(Complaint) { try files.requireReadable(caFile) } catch { reader.complain("ca_file", error) }
+        do throws(Complaint) { try files.requireReadable(caFile, .authorityFiles) } catch {
+            reader.complain("ca_file", error)
+        }
         // With TLS from the first octet the port is another one (RFC 8314 §3.3).
         let pop3 = reader.value(
             "pop3", .endpoint(example: "192.0.2.21:110", port: 110),

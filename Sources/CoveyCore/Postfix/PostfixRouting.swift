@@ -3,10 +3,9 @@ extension PostfixSettings {
     static func routing(_ configuration: ClusterConfiguration) -> [Section] {
         let domains = configuration.cluster.domains
         let copies = configuration.mailboxes.map { server in
-            let transport = server.deliveryProtocol == .lmtp ? "covey-lmtp" : "covey-smtp"
             // Brackets: no MX lookup.
-            return
-                "/\\.\(server.name)\\.covey\\.invalid$/ \(transport):[\(server.delivery.host)]:\(server.delivery.port)"
+            "/\\.\(server.name)\\.covey\\.invalid$/ "
+                + "\(copyTransport(server)):[\(server.delivery.host)]:\(server.delivery.port)"
         }
         var sections = [
             Section(
@@ -33,11 +32,16 @@ extension PostfixSettings {
                     .appendIfSet("address_verify_transport_maps", table("transport")),
                 ]),
         ]
-        if configuration.mailboxes.contains(where: { $0.deliveryProtocol == .lmtp }) {
-            sections.append(copyClient("covey-lmtp", program: "lmtp"))
+        for name in ["covey-lmtp", "covey-lmtps", "covey-smtp", "covey-smtps"] {
+            let servers = configuration.mailboxes.filter { copyTransport($0) == name }
+            guard let program = servers.first?.deliveryProtocol.rawValue else { continue }
+            sections.append(copyClient(name, program: program, servers))
         }
-        if configuration.mailboxes.contains(where: { $0.deliveryProtocol == .smtp }) {
-            sections.append(copyClient("covey-smtp", program: "smtp"))
+        if configuration.mailboxes.contains(where: { $0.tls != .none }) {
+            sections.append(
+                Section(
+                    reason: "Which server's copies go encrypted, and whom its certificate must be for.",
+                    instructions: [.file("copy_tls", copyTLSPolicies(configuration))]))
         }
         sections.append(
             Section(
@@ -55,7 +59,9 @@ extension PostfixSettings {
     }
 
     /// A client for missing copies: what arrives must be what arrived at the other servers.
-    private static func copyClient(_ name: String, program: String) -> Section {
+    private static func copyClient(
+        _ name: String, program: String, _ servers: [ClusterConfiguration.MailboxServer]
+    ) -> Section {
         let service = "\(name)/unix"
         return Section(
             reason:
@@ -69,7 +75,7 @@ extension PostfixSettings {
                 // A try that hangs on a host without power would outlast the flush at its return.
                 .option("\(service)/\(program)_connect_timeout", "10s"),
                 .option("\(service)/\(program == "lmtp" ? "lmtp_lhlo_timeout" : "smtp_helo_timeout")", "20s"),
-            ] + unchanging(service, program: program))
+            ] + unchanging(service, program: program) + copyTLS(service, program: program, servers))
     }
 
     /// Options that keep a client from rewriting messages.

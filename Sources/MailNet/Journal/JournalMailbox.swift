@@ -10,13 +10,18 @@ public final class JournalMailbox: Sendable {
         public var mailbox: String
         public var password: Secret
         public var endpoint: Endpoint
+        /// nil: in clear.
+        public var tls: ServerTLS?
         /// For the connection and each answer.
         public var timeout: TimeAmount
 
-        public init(mailbox: String, password: Secret, endpoint: Endpoint, timeout: TimeAmount) {
+        public init(
+            mailbox: String, password: Secret, endpoint: Endpoint, tls: ServerTLS? = nil, timeout: TimeAmount
+        ) {
             self.mailbox = mailbox
             self.password = password
             self.endpoint = endpoint
+            self.tls = tls
             self.timeout = timeout
         }
     }

@@ -50,7 +50,7 @@ final class JournalSession {
     private func start(_ completion: @escaping Completion, whenListed: @escaping () -> Void) {
         self.completion = completion
         backend.open(
-            settings.endpoint, connectTimeout: settings.timeout,
+            settings.endpoint, tls: settings.tls, connectTimeout: settings.timeout,
             greeting: POP3Backend.statusReceiver { self.check($0, "greeting") {} })
         enqueueForOK(.user(settings.mailbox)) {
             // Not pipelined: an untrusting Dovecot takes no commands before it has answered.

@@ -1,5 +1,6 @@
 import MailWire
 import NIOCore
+import NIOSSL
 
 /// One connection to a mailbox server: performs what `LMTPClientState` says.
 ///
@@ -38,7 +39,8 @@ final class LMTPConnection: ChannelInboundHandler {
     private let replyTimeout: TimeAmount
     /// Set while the handler is in the pipeline of an open connection.
     private var context: ChannelHandlerContext?
-    private var deadline: Scheduled<Void>?
+    private var deadline: (time: NIODeadline, awaited: StaticString)?
+    private var timer: Scheduled<Void>?
     private var ready: ((Swift.Result<LMTPConnection, LMTPConnectionError>) -> Void)?
     private var job: Job?
     private var isReused = false
@@ -131,7 +133,8 @@ final class LMTPConnection: ChannelInboundHandler {
         switch error {
         case let error as IOError: fail("connection lost: \(error)", mayBeStale: true)
         case let error as SMTPReplyDecoder.Failure: fail("the server sent \(error)")
-        default: fail("\(error)")
+        case NIOSSLError.uncleanShutdown: fail(plainText(error), mayBeStale: true)
+        default: fail(plainText(error))
         }
     }
 
@@ -197,6 +200,8 @@ final class LMTPConnection: ChannelInboundHandler {
         let closed = onClose
         onClose = nil
         held = nil
+        timer?.cancel()
+        timer = nil
         context?.close(promise: nil)
         closed?(self)
     }
@@ -250,17 +255,27 @@ final class LMTPConnection: ChannelInboundHandler {
 
     // MARK: deadline
 
-    private func armDeadline(_ what: String) {
-        deadline?.cancel()
+    /// Moves the deadline. The timer stays where it is and looks when it goes off: a deadline is moved several times for
+    /// each message, and a timer costs more than most of what it guards.
+    private func armDeadline(_ awaited: StaticString) {
         guard let context else { return }
-        let timeout = replyTimeout
-        deadline = context.eventLoop.assumeIsolated().scheduleTask(in: timeout) { [weak self] in
-            self?.fail("timed out after \(timeout.nanoseconds / 1_000_000) ms waiting for \(what)")
-        }
+        let time = NIODeadline.now() + replyTimeout
+        deadline = (time, awaited)
+        if timer == nil { startTimer(context.eventLoop, time) }
+    }
+
+    private func startTimer(_ loop: any EventLoop, _ time: NIODeadline) {
+        timer = loop.assumeIsolated().scheduleTask(deadline: time) { [weak self] in self?.timerWentOff() }
+    }
+
+    private func timerWentOff() {
+        timer = nil
+        guard let deadline, let context else { return }
+        guard deadline.time <= .now() else { return startTimer(context.eventLoop, deadline.time) }
+        fail("timed out after \(replyTimeout.nanoseconds / 1_000_000) ms waiting for \(deadline.awaited)")
     }
 
     private func disarmDeadline() {
-        deadline?.cancel()
         deadline = nil
     }
 }

@@ -12,7 +12,9 @@ final class LMTPPool {
     private let settings: LMTPServer.Settings
     private let loop: any EventLoop
     private let mostConnections: Int
-    private var idle: [(connection: LMTPConnection, expiry: Scheduled<Void>)] = []
+    /// Those used longest ago first.
+    private var idle: [(connection: LMTPConnection, expiry: NIODeadline)] = []
+    private var sweep: Scheduled<Void>?
     /// Connections that are open or being opened.
     private(set) var open = 0
     private var waiting = CircularBuffer<LMTPOrder>()
@@ -45,10 +47,9 @@ final class LMTPPool {
     func quit() {
         let unused = idle
         idle = []
-        for (connection, expiry) in unused {
-            expiry.cancel()
-            connection.quit()
-        }
+        sweep?.cancel()
+        sweep = nil
+        for (connection, _) in unused { connection.quit() }
     }
 
     // MARK: orders
@@ -141,34 +142,43 @@ final class LMTPPool {
                 }
             }
         }
-        try channel.pipeline.syncOperations.addHandlers(ByteToMessageHandler(SMTPReplyDecoder()), connection)
+        let hello = LMTPClientState.hello(settings.dialect, settings.heloName)
+        let encrypting = try settings.tls?.handlers(host: settings.endpoint.host, .smtp(hello: hello)) ?? []
+        try channel.pipeline.syncOperations.addHandlers(
+            encrypting + [ByteToMessageHandler(SMTPReplyDecoder()), connection])
         connection.onClose = { self.closed($0) }
     }
 
     private func takeIdle() -> LMTPConnection? {
-        while let (connection, expiry) = idle.popLast() {
-            expiry.cancel()
+        while let (connection, _) = idle.popLast() {
             if connection.isIdle { return connection }
         }
         return nil
     }
 
     private func keep(_ connection: LMTPConnection) {
-        let expiry = loop.assumeIsolated().scheduleTask(in: settings.idleTime) {
-            self.idle.removeAll { $0.connection === connection }
-            connection.quit()
-        }
-        idle.append((connection, expiry))
+        idle.append((connection, .now() + settings.idleTime))
+        if sweep == nil { scheduleSweep() }
         serveWaiting()
+    }
+
+    /// One timer for all connections, not one started and cancelled for each message.
+    private func scheduleSweep() {
+        guard let next = idle.first?.expiry else { return }
+        sweep = loop.assumeIsolated().scheduleTask(deadline: next) {
+            self.sweep = nil
+            let now = NIODeadline.now()
+            while let (connection, expiry) = self.idle.first, expiry <= now {
+                self.idle.removeFirst()
+                connection.quit()
+            }
+            self.scheduleSweep()
+        }
     }
 
     private func closed(_ connection: LMTPConnection) {
         open -= 1
-        idle.removeAll { entry in
-            guard entry.connection === connection else { return false }
-            entry.expiry.cancel()
-            return true
-        }
+        idle.removeAll { $0.connection === connection }
         serveWaiting()
     }
 

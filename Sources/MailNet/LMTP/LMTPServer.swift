@@ -15,6 +15,8 @@ public final class LMTPServer: CopyDestination {
         public var connectTimeout: TimeAmount
         /// How long the server may take for each reply.
         public var replyTimeout: TimeAmount
+        /// nil: in clear.
+        public var tls: ServerTLS?
         /// How long a delivery may take in all, however many replies it needs.
         var overallTimeout = LMTPServer.longestDelivery
         /// How long an idle connection is kept: a process waits behind each one at the server.
@@ -26,13 +28,14 @@ public final class LMTPServer: CopyDestination {
 
         public init(
             endpoint: Endpoint, dialect: LMTPClientState.Dialect, heloName: String, connectTimeout: TimeAmount,
-            replyTimeout: TimeAmount
+            replyTimeout: TimeAmount, tls: ServerTLS? = nil
         ) {
             self.endpoint = endpoint
             self.dialect = dialect
             self.heloName = heloName
             self.connectTimeout = connectTimeout
             self.replyTimeout = replyTimeout
+            self.tls = tls
         }
     }
 

@@ -86,7 +86,9 @@ final class POP3Backend: ChannelInboundHandler {
     var isIdle: Bool { failure == nil && queue.isEmpty }
 
     /// Connects. Commands may be queued at once; `greeting` gets the server's first line.
-    func open(_ endpoint: Endpoint, connectTimeout: TimeAmount, greeting: @escaping Receiver) {
+    func open(
+        _ endpoint: Endpoint, tls: ServerTLS?, connectTimeout: TimeAmount, greeting: @escaping Receiver
+    ) {
         queue.append(Pending(shape: .status, receiver: greeting))
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         let bootstrap = ClientBootstrap(group: eventLoop)
@@ -95,7 +97,10 @@ final class POP3Backend: ChannelInboundHandler {
             .channelOption(.tcpOption(.tcpUserTimeout), value: connectTimeout.socketOptionMilliseconds)
             .channelOption(.socketOption(.so_keepalive), value: 1)
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
+                channel.eventLoop.makeCompletedFuture {
+                    let encrypting = try tls?.handlers(host: endpoint.host, .pop3) ?? []
+                    try channel.pipeline.syncOperations.addHandlers(encrypting + [bound.value])
+                }
             }
         let connecting: EventLoopFuture<any Channel>
         if let address = try? SocketAddress(ipAddress: endpoint.host, port: endpoint.port) {

@@ -44,8 +44,12 @@ public final class POP3ProxyServer: Sendable {
     /// What is known of servers is kept while the servers are the same.
     public func reconfigure(settings: POP3ProxySettings, deletionLog: any DeletionLog) {
         let old = shared.withLock { $0 }
-        let isSame = settings.servers == old.settings.servers
-        let keepsHealth = isSame && settings.times == old.settings.times
+        let isSame =
+            settings.servers.count == old.settings.servers.count
+            && zip(settings.servers, old.settings.servers).allSatisfy { $0.isSame(as: $1) }
+        // Probes go by the certificates that they began with, and those may be others now.
+        let isInClear = (settings.servers + old.settings.servers).allSatisfy { $0.tls == nil }
+        let keepsHealth = isSame && isInClear && settings.times == old.settings.times
         let new = POP3Shared(
             settings: settings, cache: isSame && settings.key == old.settings.key ? old.cache : UniqueIDCache(),
             health: keepsHealth ? old.health : POP3ServerHealth(settings: settings, group: group, logger: logger),

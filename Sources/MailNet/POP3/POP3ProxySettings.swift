@@ -4,14 +4,20 @@ public import NIOCore
 /// What the POP3 proxy needs to know of the cluster.
 public struct POP3ProxySettings: Sendable {
     /// A mailbox server to read from.
-    public struct Server: Sendable, Equatable {
+    public struct Server: Sendable {
         public var name: String
         public var endpoint: Endpoint
+        /// nil: in clear.
+        public var tls: ServerTLS?
 
-        public init(name: String, endpoint: Endpoint) {
+        public init(name: String, endpoint: Endpoint, tls: ServerTLS? = nil) {
             self.name = name
             self.endpoint = endpoint
+            self.tls = tls
         }
+
+        /// Whether what is known of one is true of the other.
+        func isSame(as other: Server) -> Bool { name == other.name && endpoint == other.endpoint }
     }
 
     /// How long things may take.
@@ -61,8 +67,8 @@ public struct POP3ProxySettings: Sendable {
     }
 
     /// The settings of the proxy on the host of that name: mailbox servers of the same name or with one of its
-    /// addresses are read from first.
-    public init(configuration: ClusterConfiguration, host: String) {
+    /// addresses are read from first. Throws `ServerTLS.UnusableCertificates`.
+    public init(configuration: ClusterConfiguration, host: String) throws {
         let name = host.prefix { $0 != "." }
         let proxyAddresses = configuration.proxies.first { $0.name == name }?.addresses ?? []
         let local = configuration.mailboxes.indices.filter { index in
@@ -72,7 +78,9 @@ public struct POP3ProxySettings: Sendable {
         var times = Times()
         times.login = TimeAmount(configuration.pop3.loginTimeout)
         self.init(
-            servers: configuration.mailboxes.map { Server(name: $0.name, endpoint: $0.pop3) },
+            servers: try configuration.mailboxes.map {
+                try Server(name: $0.name, endpoint: $0.pop3, tls: ServerTLS($0))
+            },
             preference: local + configuration.mailboxes.indices.filter { !local.contains($0) },
             auth: configuration.pop3.auth, defaultDomain: configuration.pop3.defaultDomain,
             maxConnections: configuration.pop3.maxConnections, key: configuration.cluster.key, times: times)

@@ -66,7 +66,8 @@ final class POP3ServerHealth: Sendable {
                     "Mailbox server is let in at logins again", metadata: ["server": "\(self.servers[server].name)"])
             }
             backend.open(
-                self.servers[server].endpoint, connectTimeout: self.times.login, greeting: greeting)
+                self.servers[server].endpoint, tls: self.servers[server].tls, connectTimeout: self.times.login,
+                greeting: greeting)
         }
     }
 }

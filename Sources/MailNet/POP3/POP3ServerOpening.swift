@@ -68,7 +68,8 @@ final class POP3ServerOpening {
             }
         }
         backend.open(
-            settings.servers[server].endpoint, connectTimeout: settings.times.login, greeting: greeting)
+            settings.servers[server].endpoint, tls: settings.servers[server].tls,
+            connectTimeout: settings.times.login, greeting: greeting)
     }
 
     func cancel() {

@@ -56,6 +56,11 @@ public struct LMTPClientState {
         self.heloName = heloName
     }
 
+    /// LHLO (RFC 2033 §4.1) or EHLO (RFC 5321 §4.1.1.1), without line end.
+    public static func hello(_ dialect: Dialect, _ name: String) -> String {
+        (dialect == .lmtp ? "LHLO " : "EHLO ") + name
+    }
+
     public var isIdle: Bool {
         if case .idle = state { return true }
         return false
@@ -97,7 +102,7 @@ public struct LMTPClientState {
         case .waitingForGreeting:
             guard reply.code == 220 else { return giveUp("greeting \"\(reply)\"") }
             state = .waitingForHello
-            return .send("\(dialect == .lmtp ? "LHLO" : "EHLO") \(heloName)\r\n")
+            return .send(LMTPClientState.hello(dialect, heloName) + "\r\n")
         case .waitingForHello:
             // Exactly 250 (RFC 5321 §4.1.1.1): a second greeting is not an answer to our hello.
             guard reply.code == 250 else { return giveUp("answered our hello with \"\(reply)\"") }
