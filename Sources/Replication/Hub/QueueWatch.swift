@@ -11,6 +11,8 @@ import Synchronization
 public final class QueueWatch: Sendable {
     /// Between two looks. Copies stay for days, so a look costs more than it is worth more often.
     public static let interval = Duration.seconds(300)
+    /// After a look that failed: the MTA may have been started after us.
+    static let retryInterval = Duration.seconds(60)
     /// A queue of 100,000 messages takes its time on a busy disk.
     static let patience = Duration.seconds(240)
     /// A message with 1,000 recipients on eight servers, each with a long reason, stays below this.
@@ -50,21 +52,25 @@ public final class QueueWatch: Sendable {
     /// Looks now and then until the task is cancelled.
     public func run() async {
         while !Task.isCancelled {
-            await look()
-            try? await Task.sleep(for: QueueWatch.interval)
+            let isDone = await look()
+            try? await Task.sleep(for: isDone ? QueueWatch.interval : QueueWatch.retryInterval)
         }
     }
 
-    /// Reads the queue once, and logs what is new.
-    public func look() async {
+    /// Reads the queue once, and logs what is new; false when it could not be read.
+    @discardableResult
+    public func look() async -> Bool {
         let lifetime = await lifetime()
         let look = state.withLock { $0.watch.look(at: now(), lifetime: lifetime) }
         let command = postqueue
         switch await Command.aside({ QueueWatch.read(command, look) }) ?? .failed("no thread to be had") {
-        case .failed(let reason): note(failure: reason)
+        case .failed(let reason):
+            note(failure: reason)
+            return false
         case .seen(let look, let unread):
             note(failure: unread == 0 ? nil : "\(unread) lines of its output were not understood")
             finish(look)
+            return true
         }
     }
 
@@ -123,11 +129,12 @@ public final class QueueWatch: Sendable {
 
     /// Said once, until it is over: a hub may have no Postfix, or a broken one.
     private func note(failure: String?) {
-        let isNew = state.withLock { state in
+        let last = state.withLock { state in
             defer { state.lastFailure = failure }
-            return failure != nil && state.lastFailure != failure
+            return state.lastFailure
         }
-        guard isNew, let failure else { return }
+        guard failure != last else { return }
+        guard let failure else { return logger.notice("queue watched again") }
         logger.warning(
             "queue not watched; look for missing copies with mailq",
             metadata: ["command": "\(postqueue.joined(separator: " "))", "reason": "\(failure)"])

@@ -122,6 +122,9 @@ private final class LogRecord: Sendable {
         #expect(hub.watch.gauges.servers["b"]?.refused == 1)
         let warnings = hub.log.lines.filter { $0.hasPrefix("warning queue not watched") }
         #expect(warnings.count == 4, "each failure that differs from the last: \(warnings)")
+        await hub.look(at: 173_000, [Self.refused])
+        #expect(hub.log.lines.filter { $0.hasPrefix("notice ") } == ["notice queue watched again"])
+        #expect(hub.watch.gauges.lookedAt == 173_000)
     }
 
     @Test func `a hub without Postfix says so once`() async {
