@@ -143,10 +143,10 @@ private final class LogRecord: Sendable {
         let hub = try Hub()
         let line = Self.other.replacing("\"", with: "\\\"")
         let copy = Self.refused.replacing("\"", with: "\\\"").replacing("D1", with: "M%d")
-        // The queue is made by the script: 100,000 others, 1,000 refused copies.
+        // The queue is made by the script: 10,000 others, 1,000 refused copies.
         _ = try hub.directory.script(
             "postqueue",
-            "awk 'BEGIN { for (i = 0; i < 100000; i++) print \"\(line)\"; for (i = 0; i < 1000; i++) printf \"\(copy)\\n\", i }'"
+            "awk 'BEGIN { for (i = 0; i < 10000; i++) print \"\(line)\"; for (i = 0; i < 1000; i++) printf \"\(copy)\\n\", i }'"
         )
         await hub.watch.look()
         #expect(hub.watch.gauges.servers["b"] == .init(waiting: 1000, refused: 1000, oldestArrival: 0))
