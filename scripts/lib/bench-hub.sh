@@ -112,6 +112,7 @@ SENDER
 }
 
 queue_empty() {
+    # shellcheck disable=SC2016  # expanded by the host's shell
     scripts/lab exec "$1" sh -c \
         'cd /var/spool/postfix; until [ -z "$(find maildrop incoming active deferred -type f)" ]; do sleep 0.02; done'
 }
@@ -127,6 +128,7 @@ stored() {
 }
 
 milter_ticks() {
+    # shellcheck disable=SC2016  # expanded by the host's shell
     scripts/lab exec mh1 sh -c 'awk "{ print \$14 + \$15 }" "/proc/$(cat /run/covey-milter.pid)/stat"'
 }
 
