@@ -17,12 +17,12 @@ public final class QueueFlush: Sendable {
     /// - Parameters:
     ///   - command: `milter.flush_command`, with its `{domain}` and `{server}`.
     ///   - domains: the cluster's.
-    ///   - now: the time.
     ///   - pause: waits that long.
+    ///   - now: the time.
     public init(
         command: [String], domains: [String], logger: Logger,
-        now: @escaping @Sendable () -> ContinuousClock.Instant = { ContinuousClock.now },
-        pause: @escaping @Sendable (Duration) async -> Void = { try? await Task.sleep(for: $0) }
+        pause: @escaping @Sendable (Duration) async -> Void = { try? await Task.sleep(for: $0) },
+        now: @escaping @Sendable () -> ContinuousClock.Instant = { ContinuousClock.now }
     ) {
         self.now = now
         self.pause = pause

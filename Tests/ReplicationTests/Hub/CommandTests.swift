@@ -139,8 +139,8 @@ struct ScriptDirectory: ~Copyable {
         // Time stands still: on a busy machine the runs themselves may take longer than the pauses.
         let start = ContinuousClock.now
         let flush = QueueFlush(
-            command: [script, "{domain}"], domains: ["x", "y"], logger: quiet, now: { start },
-            pause: { duration in pauses.withLock { $0.append(duration) } })
+            command: [script, "{domain}"], domains: ["x", "y"], logger: quiet,
+            pause: { duration in pauses.withLock { $0.append(duration) } }, now: { start })
         await flush.run(server: "a")
         await flush.run(server: "b")
         #expect(pauses.withLock { $0 } == [], "another server need not wait")
