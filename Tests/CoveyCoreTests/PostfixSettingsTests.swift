@@ -21,6 +21,7 @@ import Testing
     @Test(arguments: [
         "in_flow_delay = 0", "unverified_recipient_reject_code = 550", "address_verify_negative_refresh_time = 60s",
         "address_verify_negative_expire_time = 60s", "covey-back_destination_recipient_limit = 1",
+        "smtpd_forbid_bare_newline = yes",
     ])
     func `what the facts demand of main.cf is set`(setting: String) throws {
         #expect(try lines(SampleConfiguration.small).contains("set \(setting)"))
