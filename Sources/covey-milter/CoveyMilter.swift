@@ -2,11 +2,7 @@ import ArgumentParser
 import CoveyCore
 import Glibc
 import Logging
-import MailNet
-import MailWire
 import Milter
-import NIOCore
-import NIOPosix
 import Replication
 
 /// The hub's daemon: reads the configuration, binds the milter socket, gives up root, serves the MTA until it is told
@@ -18,7 +14,7 @@ struct CoveyMilter: ParsableCommand {
         abstract: "Milter that stores each message on all mailbox servers before its sender hears 250.",
         discussion: """
             Stays in the foreground and logs to standard error. SIGTERM lets deliveries under way end first, for a minute \
-            at most. A changed configuration counts after a restart; SIGHUP stops, too.
+            at most; SIGHUP stops, too. SIGUSR1 reads the configuration anew.
             """)
 
     @Option(name: .long, help: ArgumentHelp("The cluster's configuration.", valueName: "file"))
@@ -52,6 +48,7 @@ struct CoveyMilter: ParsableCommand {
         // Before any thread is made: libmilter waits for these in a thread of its own, and all others must leave them
         // to it.
         CoveyMilter.blockSignals([SIGHUP, SIGTERM, SIGINT])
+        ReloadSignal.prepare()
         let isVerbose = verbose
         LoggingSystem.bootstrap { label in
             var handler = StreamLogHandler.standardError(label: label)
@@ -59,8 +56,8 @@ struct CoveyMilter: ParsableCommand {
             return handler
         }
         let logger = Logger(label: "covey-milter")
-        let configuration = try readConfiguration()
-        let ownName = try configuration.ownHub(given: host, file: config).name
+        let maker = HubMaker(file: config, host: host, logger: logger)
+        let configuration = try maker.read()
         let user = try SystemUser.toBecome(configuration.milter.user, key: "milter.user")
         guard !check else {
             print("\(config): good")
@@ -69,8 +66,10 @@ struct CoveyMilter: ParsableCommand {
 
         signal(SIGPIPE, SIG_IGN)
         let files = Machine.raiseDescriptorLimit(to: 8192)
-        let hub = try makeHub(configuration, hostName: fullHostName(ownName, configuration), logger: logger)
+        let hub = CurrentHub(try maker.make(configuration))
         try listen(configuration.milter.socket, as: user, hub: hub)
+        let reload = Reload(maker: maker, current: hub, logger: logger)
+        let queueWatch = QueueWatch(logger: logger, now: { time(nil) })
         logger.notice(
             "ready",
             metadata: [
@@ -79,59 +78,17 @@ struct CoveyMilter: ParsableCommand {
             ])
         Task.detached {
             while true {
-                await hub.discardPolicy.refresh()
+                await maker.discardPolicy.refresh()
                 try? await Task.sleep(for: .seconds(60))
             }
         }
-        try MilterServer.run()
+        Task.detached { await queueWatch.run() }
+        try withExtendedLifetime(ReloadSignal { reload.run() }) { try MilterServer.run() }
         drain(hub, logger: logger)
     }
 
-    private func readConfiguration() throws -> ClusterConfiguration {
-        do throws(ConfigurationErrors) {
-            return try ConfigurationLoader.load(path: config, needs: [.authorityFiles])
-        } catch {
-            throw StartFailure(error.description)
-        }
-    }
-
-    private func makeHub(_ configuration: ClusterConfiguration, hostName: String, logger: Logger) throws -> Hub {
-        let flush = QueueFlush(
-            command: configuration.milter.flushCommand, domains: configuration.cluster.domains, logger: logger)
-        let destinations = try configuration.mailboxes.map { mailbox in
-            let tls: ServerTLS?
-            do {
-                tls = try ServerTLS(mailbox)
-            } catch {
-                throw StartFailure("\(config): \(error)")
-            }
-            let server = LMTPServer(
-                name: mailbox.name,
-                settings: .init(
-                    endpoint: mailbox.delivery, dialect: mailbox.deliveryProtocol == .lmtp ? .lmtp : .smtp,
-                    heloName: hostName, connectTimeout: TimeAmount(configuration.milter.connectTimeout),
-                    replyTimeout: TimeAmount(configuration.milter.deliveryTimeout), tls: tls),
-                group: MultiThreadedEventLoopGroup.singleton)
-            return GuardedDestination(server, probeRecipient: configuration.journal.mailbox, logger: logger) {
-                await flush.runRepeatedly(server: mailbox.name)
-            }
-        }
-        for destination in destinations { destination.start() }
-        let temporary = getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp"
-        return Hub(
-            configuration: configuration, fanOut: FanOut(destinations), hostName: hostName, spoolDirectory: temporary,
-            discardPolicy: DiscardPolicy(logger: logger),
-            executors: MultiThreadedEventLoopGroup.singleton.makeIterator().map { EventLoopExecutor($0) },
-            logger: logger)
-    }
-
-    /// The hub's name with the zone behind it; where the configuration has no zone, the name as it was given.
-    private func fullHostName(_ name: String, _ configuration: ClusterConfiguration) -> String {
-        configuration.dns.zone.map { "\(name).\($0)" } ?? host ?? Machine.name
-    }
-
     /// Binds the socket as root, gives it to the user, and becomes that user.
-    private func listen(_ socket: String, as user: SystemUser?, hub: Hub) throws {
+    private func listen(_ socket: String, as user: SystemUser?, hub: CurrentHub) throws {
         if let path = CoveyMilter.path(of: socket), LocalSocket.isListening(at: path) {
             throw StartFailure(
                 "milter.socket: another program listens on \(path); end it first (another covey-milter?)")
@@ -162,7 +119,7 @@ struct CoveyMilter: ParsableCommand {
     }
 
     /// libmilter returns while callbacks still run: a delivery that has begun shall end, so that its sender hears.
-    private func drain(_ hub: Hub, logger: Logger) {
+    private func drain(_ hub: CurrentHub, logger: Logger) {
         logger.notice("stopping", metadata: ["deliveries": "\(hub.deliveriesInFlight)"])
         for _ in 0..<(CoveyMilter.grace * 10) where hub.deliveriesInFlight > 0 { usleep(100_000) }
         // The last answer leaves libmilter's thread after our callback returned.

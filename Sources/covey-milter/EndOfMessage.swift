@@ -56,10 +56,12 @@ struct EndOfMessage {
         let copy = message.copy(trace: trace.fieldValue(at: time(nil)))
         let recipients = candidates.map(\.address)
         let (delivery, sender, bodyType, door) = (hub.delivery, sender, bodyType, door)
+        let sendingClient = client.address.map { SendingClient(address: $0, helo: client.helo) }
         let (hasOthers, mayDiscard) = (hasOthers, hub.discardPolicy.mayDiscard)
         return waitFor(on: hub.executor, reportingEvery: EndOfMessage.progressInterval, { context.reportProgress() }) {
             await delivery.deliver(
-                copy, sender: sender, bodyType: bodyType, recipients: recipients, door: door, hasOthers: hasOthers,
+                copy, sender: sender, bodyType: bodyType, client: sendingClient, recipients: recipients, door: door,
+                hasOthers: hasOthers,
                 mayDiscard: mayDiscard)
         }
     }

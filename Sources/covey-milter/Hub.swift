@@ -2,9 +2,8 @@ import CoveyCore
 import Logging
 import MailNet
 import Replication
-import Synchronization
 
-/// What all SMTP connections of this daemon share.
+/// What all SMTP connections of this daemon share under one configuration; a reload makes another (see `CurrentHub`).
 final class Hub: Sendable {
     let configuration: ClusterConfiguration
     let rules: RecipientRules
@@ -17,35 +16,29 @@ final class Hub: Sendable {
     /// The host's full name, for the trace.
     let hostName: String
     let spoolDirectory: String
+    /// The mailbox servers, in configuration order.
+    let servers: [HubServer]
     private let executors: [EventLoopExecutor]
-    private let deliveries = Mutex(0)
 
     init(
-        configuration: ClusterConfiguration, fanOut: FanOut, hostName: String, spoolDirectory: String,
-        discardPolicy: DiscardPolicy, executors: [EventLoopExecutor], logger: Logger
+        configuration: ClusterConfiguration, servers: [HubServer], hostName: String, spoolDirectory: String,
+        spoolBudget: SpoolBudget, discardPolicy: DiscardPolicy, executors: [EventLoopExecutor], logger: Logger
     ) {
         self.executors = executors
+        self.servers = servers
+        self.spoolBudget = spoolBudget
         self.configuration = configuration
         self.hostName = hostName
         self.spoolDirectory = spoolDirectory
         self.logger = logger
         self.discardPolicy = discardPolicy
         rules = RecipientRules(configuration)
+        let fanOut = FanOut(servers.map(\.destination))
         delivery = HubDelivery(fanOut: fanOut, minimum: configuration.milter.minCopies)
         recipientCheck = RecipientCheck(fanOut: fanOut)
-        spoolBudget = SpoolBudget(limit: configuration.milter.spoolLimit)
         leftToMTA = LeftToMTA(tables: configuration.milter.leaveToMTA, logger: logger)
     }
 
     /// Where the next message is delivered: its connections are all on one event loop.
     var executor: EventLoopExecutor { executors[Int.random(in: executors.indices)] }
-
-    /// Deliveries under way: libmilter may return from its main loop while they are (facts 14).
-    var deliveriesInFlight: Int { deliveries.withLock { $0 } }
-
-    func countingDelivery<R>(_ body: () -> R) -> R {
-        deliveries.withLock { $0 += 1 }
-        defer { deliveries.withLock { $0 -= 1 } }
-        return body()
-    }
 }

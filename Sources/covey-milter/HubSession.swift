@@ -9,7 +9,9 @@ final class HubSession: MilterSession {
     /// Steps at which this session always answers "go on": the MTA need not wait for that.
     static let unanswered: MilterSteps = [.connect, .helo, .sender, .header, .body]
 
-    private let hub: Hub
+    private let current: CurrentHub
+    /// As it was when the message under way began.
+    private var hub: Hub
     /// At which of the two doors this connection arrived (design §4.3).
     private var door = HubDelivery.Door.front
     private var client = SMTPClient()
@@ -46,8 +48,9 @@ final class HubSession: MilterSession {
         var originalRecipient: String?
     }
 
-    init(hub: Hub) {
-        self.hub = hub
+    init(hub: CurrentHub) {
+        current = hub
+        self.hub = hub.now
     }
 
     // MARK: envelope
@@ -67,6 +70,7 @@ final class HubSession: MilterSession {
 
     func envelopeSender(_ arguments: [String?], _ context: MilterContext) -> MilterVerdict {
         message = MessageState()
+        hub = current.now
         message.sender = (arguments.first ?? nil).map(HubSession.withoutBrackets)
         message.bodyType = HubSession.parameter("BODY", of: arguments)
         message.isAuthenticated = context.macro("{auth_authen}") != nil
@@ -184,7 +188,7 @@ final class HubSession: MilterSession {
 
     func endOfMessage(_ context: MilterContext) -> MilterVerdict {
         guard concernsCluster else { return .proceed }
-        return hub.countingDelivery { conclude(context) }
+        return current.countingDelivery { conclude(context) }
     }
 
     private func conclude(_ context: MilterContext) -> MilterVerdict {

@@ -13,8 +13,8 @@ struct CoveyPOP3D: ParsableCommand {
         commandName: "covey-pop3d",
         abstract: "POP3 proxy that shows the mailboxes of all mailbox servers as one.",
         discussion: """
-            Stays in the foreground and logs to standard error. SIGTERM lets open sessions go on for 30 seconds at most. A \
-            changed configuration counts after a restart.
+            Stays in the foreground and logs to standard error. SIGTERM lets open sessions go on for 30 seconds at most. \
+            SIGUSR1 reads the configuration anew.
             """)
 
     @Option(name: .long, help: ArgumentHelp("The cluster's configuration.", valueName: "file"))
@@ -46,6 +46,7 @@ struct CoveyPOP3D: ParsableCommand {
 
     // Not async: an async main ends the first thread, and ps shows its last user, root, for the whole process.
     private func serve() throws {
+        ReloadSignal.prepare()
         let isVerbose = verbose
         LoggingSystem.bootstrap { label in
             var handler = StreamLogHandler.standardError(label: label)
@@ -53,7 +54,7 @@ struct CoveyPOP3D: ParsableCommand {
             return handler
         }
         let logger = Logger(label: "covey-pop3d")
-        let configuration = try readConfiguration()
+        let configuration = try CoveyPOP3D.readConfiguration(config)
         let hostName = try configuration.ownProxy(given: host, file: config).name
         let user = try SystemUser.toBecome(configuration.pop3.user, key: "pop3.user")
         guard !check else {
@@ -61,27 +62,18 @@ struct CoveyPOP3D: ParsableCommand {
             return
         }
 
-        let settings = try withReadableCertificates {
+        let settings = try CoveyPOP3D.withReadableCertificates(config) {
             try POP3ProxySettings(configuration: configuration, host: hostName)
         }
         // A write to a connection that the peer has closed is an error like any other, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
         let stop = StopSignals()
-        let wanted = configuration.pop3.maxConnections * (1 + settings.servers.count) + 200
-        let files = Machine.raiseDescriptorLimit(to: wanted)
-        if files < wanted {
-            logger.warning(
-                "The limit of open files is too low for pop3.max_connections",
-                metadata: ["limit.wanted": "\(wanted)", "limit.now": "\(files)"])
-        }
+        CoveyPOP3D.raiseDescriptorLimit(for: settings, logger: logger)
 
         let group = MultiThreadedEventLoopGroup.singleton
-        let journal = try configuration.journal.password.map { password in
-            try withReadableCertificates {
-                try JournalKeeper(configuration, password: password, host: hostName, group: group, logger: logger)
-            }
+        let journal = try CoveyPOP3D.withReadableCertificates(config) {
+            try RunningJournal(configuration, host: hostName, group: group, logger: logger)
         }
-        if let journal { Task { await journal.run() } }
         let server = POP3ProxyServer(
             settings: settings, deletionLog: journal ?? NoDeletionLog(), group: group, logger: logger)
         do {
@@ -99,13 +91,27 @@ struct CoveyPOP3D: ParsableCommand {
                 "process.user": "\(user?.name ?? "unchanged")",
             ])
 
-        stop.wait()
+        let reload = ProxyReload(
+            configuration, journal, server, file: config, host: host, group: group, logger: logger)
+        withExtendedLifetime(ReloadSignal { reload.run() }) { stop.wait() }
         logger.info("Stopping", metadata: ["sessions.open": "\(server.connections)"])
         try waitFor { await server.shutDown(grace: CoveyPOP3D.grace) }
         logger.info("Stopped")
     }
 
-    private func withReadableCertificates<Value>(_ body: () throws -> Value) throws -> Value {
+    /// A session takes a connection to each server besides the client's.
+    static func raiseDescriptorLimit(for settings: POP3ProxySettings, logger: Logger) {
+        let wanted = settings.maxConnections * (1 + settings.servers.count) + 200
+        let files = Machine.raiseDescriptorLimit(to: wanted)
+        guard files < wanted else { return }
+        logger.warning(
+            "The limit of open files is too low for pop3.max_connections",
+            metadata: ["limit.wanted": "\(wanted)", "limit.now": "\(files)"])
+    }
+
+    static func withReadableCertificates<Value>(
+        _ config: String, _ body: () throws -> Value
+    ) throws -> Value {
         do {
             return try body()
         } catch let error as ServerTLS.UnusableCertificates {
@@ -113,7 +119,8 @@ struct CoveyPOP3D: ParsableCommand {
         }
     }
 
-    private func readConfiguration() throws -> ClusterConfiguration {
+    /// - Throws: `StartFailure` with all that is wrong, one line each.
+    static func readConfiguration(_ config: String) throws(StartFailure) -> ClusterConfiguration {
         let configuration: ClusterConfiguration
         do throws(ConfigurationErrors) {
             configuration = try ConfigurationLoader.load(

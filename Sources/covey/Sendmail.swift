@@ -1,5 +1,6 @@
 public import ArgumentParser
 public import CoveyCore
+import Glibc
 
 struct Sendmail: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -17,6 +18,13 @@ struct Sendmail: ParsableCommand {
     func run() throws {
         let cluster = try options.load()
         let hub = try cluster.ownHub(given: host, file: options.config)
+        // Its mailers take TLS where it is offered, and go in clear where it is not.
+        if let server = cluster.mailboxes.first(where: { $0.tls != .none }) {
+            complain(
+                "\(options.config): mailbox[\(server.name)].tls: Sendmail cannot be made to send missing copies by TLS "
+                    + "alone; use Postfix on this hub, or tls = \"none\" on a network that you trust")
+            throw ExitCode(EX_CONFIG)
+        }
         let settings = SendmailSettings(cluster, hub: hub.name)
         print(part.map { settings.text($0) } ?? settings.text, terminator: "")
     }

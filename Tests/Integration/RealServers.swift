@@ -16,6 +16,10 @@ struct LabTrait: SuiteTrait, TestScoping {
     var mailboxes: Int
     var suffix: String
     var mta = Lab.MTA.postfix
+    /// Mailbox servers that get their mail by SMTP.
+    var smtp: [String] = []
+    /// Further lines of the table `[milter]`.
+    var milter: [String] = []
 
     @TaskLocal fileprivate static var current: Lab?
 
@@ -23,8 +27,9 @@ struct LabTrait: SuiteTrait, TestScoping {
         for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void
     ) async throws {
         let lab = try Lab.up(
-            name: Lab.instanceName(suffix: suffix), mta: mta, mailboxes: mailboxes,
-            append: LabTrait.configuration + (mta == .sendmail ? LabTrait.sendmailKeys : ""))
+            name: Lab.instanceName(suffix: suffix), mta: mta, mailboxes: mailboxes, smtp: smtp,
+            append: LabTrait.configuration + milter.map { $0 + "\n" }.joined()
+                + (mta == .sendmail ? LabTrait.sendmailKeys : ""))
         defer { lab.down() }
         for hub in lab.hubs where mta == .postfix {
             // What a remote domain's mail exchanger is to the hubs: smtp-sink on client (RemoteSite).
@@ -52,8 +57,10 @@ struct LabTrait: SuiteTrait, TestScoping {
 }
 
 extension Trait where Self == LabTrait {
-    static func lab(mailboxes: Int, suffix: String = "", mta: Lab.MTA = .postfix) -> Self {
-        LabTrait(mailboxes: mailboxes, suffix: suffix, mta: mta)
+    static func lab(
+        mailboxes: Int, suffix: String = "", mta: Lab.MTA = .postfix, smtp: [String] = [], milter: [String] = []
+    ) -> Self {
+        LabTrait(mailboxes: mailboxes, suffix: suffix, mta: mta, smtp: smtp, milter: milter)
     }
 }
 

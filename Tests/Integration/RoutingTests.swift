@@ -121,6 +121,22 @@ extension RealServers {
             try lab.wait(for: "an empty queue", { try lab.queue(of: hub) }, until: \.isEmpty)
             for number in 20...23 { try lab.copies(for: "u\(number)@example.com", within: 0) }
         }
+
+        @Test func `A mailbox server's log names who brought the mail, not the hub`() throws {
+            let lab = try Lab.current
+            let user = "u55@example.com"
+            try lab.warmUp([user], at: "mh1")
+            #expect(try lab.send(note("From whom"), to: [user]).isAccepted)
+            // Dovecot tells the address at the end of a connection.
+            try lab.stop(.milter, on: "mh1")
+            try lab.start(.milter, on: "mh1")
+            for server in lab.mailboxes {
+                try lab.wait(for: "the sender's address in the log of \(server)") {
+                    try lab.shell(server, "grep 'lmtp.*Disconnect from' /var/log/dovecot.log || true").text
+                        .contains("Disconnect from \(lab.machineAddress):")
+                }
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@ import Foundation
 import Synchronization
 import TestSupport
 
-/// Senders that send one message after the other to a user until told to stop, and note each answer.
+/// Senders that send one message after the other until told to stop, and note each answer.
 final class Traffic: Sendable {
     /// What the senders share.
     private final class Notes: Sendable {
@@ -16,7 +16,7 @@ final class Traffic: Sendable {
         /// The next message to send; nil when it is enough.
         func next() -> Int? {
             state.withLock { state in
-                guard !state.isEnding, state.answers.count < 2000 else { return nil }
+                guard !state.isEnding, state.answers.count < 5000 else { return nil }
                 state.answers.append(nil)
                 return state.answers.count - 1
             }
@@ -26,12 +26,17 @@ final class Traffic: Sendable {
     private let notes = Notes()
     private let senders: [Background<Void>]
 
-    init(_ lab: Lab, user: String, hub: String, senders: Int) {
+    convenience init(_ lab: Lab, user: String, hub: String, senders: Int) {
+        self.init(lab, users: [user], hub: hub, senders: senders)
+    }
+
+    /// - Parameter users: who get the messages, in turn.
+    init(_ lab: Lab, users: [String], hub: String, senders: Int) {
         let notes = notes
         self.senders = (0..<senders).map { _ in
             Background {
                 while let number = notes.next() {
-                    let outcome = try? lab.send(Traffic.message(number), to: [user], at: hub)
+                    let outcome = try? lab.send(Traffic.message(number), to: [users[number % users.count]], at: hub)
                     let answer = outcome.map { $0.message ?? $0.recipients.first ?? $0.sender }
                     notes.state.withLock { $0.answers[number] = answer }
                     // A refused sender does not come back at once.

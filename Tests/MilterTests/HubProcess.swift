@@ -15,16 +15,19 @@ final class HubProcess {
     ///   - servers: the mailbox servers a, b, c.
     ///   - milter: further lines of the table `[milter]`.
     ///   - discards: whether postconf says that nothing forbids DISCARD.
+    ///   - queue: the lines that postqueue prints.
     ///   - aliases: addresses in the lookup table of `leave_to_mta`; nil for no table.
     init(
-        servers: [ScriptedLMTPServer], milter: [String] = [], discards: Bool = true, aliases: [String]? = nil,
-        environment: [String: String] = [:]
+        servers: [ScriptedLMTPServer], milter: [String] = [], discards: Bool = true, queue: [String] = [],
+        aliases: [String]? = nil, environment: [String: String] = [:]
     ) throws {
         var template = Array("/tmp/covey-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw Failure(description: "mkdtemp") }
         directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         try write("cluster.key", Data(repeating: 0x41, count: 32).base64EncodedString() + "\n", mode: 0o600)
         try write("journal.password", "s3cret\n", mode: 0o600)
+        try write("postqueue", "#!/bin/sh\ncat \(directory)/queue\n", mode: 0o755)
+        try write("queue", queue.map { $0 + "\n" }.joined(), mode: 0o644)
         try write("postconf", "#!/bin/sh\necho 'always_bcc = \(discards ? "" : "archive@example.com")'\n", mode: 0o755)
         try write("postmap", "#!/bin/sh\ncat >$0.keys.$$; grep -qxF -f $0.keys.$$ \"$3\"\n", mode: 0o755)
         try write("flush", "#!/bin/sh\necho \"$1\" >>\(directory)/flushed\n", mode: 0o755)
@@ -55,6 +58,23 @@ final class HubProcess {
         _ = try client.connect(daemon: daemon)
         _ = try client.helo()
         return client
+    }
+
+    /// Writes another configuration, without telling the daemon.
+    func reconfigure(servers: [ScriptedLMTPServer], milter: [String] = []) throws {
+        try write("cluster.toml", HubProcess.configuration(directory, servers, milter), mode: 0o644)
+    }
+
+    /// Has the daemon read its configuration, and waits until it says what came of it.
+    func reload(_ answer: String = "configuration reloaded") throws {
+        let before = log.ranges(of: answer).count
+        kill(process.processIdentifier, SIGUSR1)
+        for _ in 0..<1000 {
+            if log.ranges(of: answer).count > before { return }
+            guard process.isRunning else { break }
+            usleep(10_000)
+        }
+        throw Failure(description: "covey-milter did not say \"\(answer)\":\n\(log)")
     }
 
     func terminate() { kill(process.processIdentifier, SIGTERM) }
@@ -102,7 +122,7 @@ final class HubProcess {
         return file
     }
 
-    private func write(_ name: String, _ text: String, mode: Int) throws {
+    func write(_ name: String, _ text: String, mode: Int) throws {
         let path = directory + "/" + name
         guard
             FileManager.default.createFile(

@@ -49,10 +49,12 @@ public final class Lab: Sendable {
     /// - Parameters:
     ///   - name: of the instance; one that a crash left is taken down first.
     ///   - mta: what the hubs run.
+    ///   - smtp: mailbox servers that get their mail by SMTP.
     ///   - append: further lines for cluster.toml.
     /// - Throws: `LabFailure` with the hosts' logs.
     public static func up(
-        name: String, mta: MTA = .postfix, hubs: Int = 2, mailboxes: Int, users: Int = 60, append: String = ""
+        name: String, mta: MTA = .postfix, hubs: Int = 2, mailboxes: Int, smtp: [String] = [], users: Int = 60,
+        append: String = ""
     ) throws
         -> Lab
     {
@@ -60,6 +62,7 @@ public final class Lab: Sendable {
         var words = [
             "up", "--mta", mta.rawValue, "--hubs", "\(hubs)", "--mailboxes", "\(mailboxes)", "--users", "\(users)",
         ]
+        if !smtp.isEmpty { words += ["--smtp", smtp.joined(separator: ",")] }
         let lines = FileManager.default.temporaryDirectory.appendingPathComponent("\(name)-\(UUID().uuidString).toml")
         defer { try? FileManager.default.removeItem(at: lines) }
         if !append.isEmpty {

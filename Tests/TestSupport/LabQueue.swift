@@ -42,7 +42,9 @@ extension Lab {
         return files.map { file in
             let lines = file.split(separator: "\n")
             func address(_ line: Substring) -> String {
-                String((line.split(separator: "<", maxSplits: 1).last ?? line).prefix { $0 != ">" })
+                // What an alias stands for has no angle brackets.
+                let parts = line.split(separator: line.contains("<") ? "<" : ":", maxSplits: 1)
+                return String((parts.last ?? line).prefix { $0 != ">" })
             }
             return QueuedMessage(
                 sender: lines.first { $0.hasPrefix("S") }.map(address) ?? "",
@@ -57,5 +59,27 @@ extension Lab {
         try queue(of: hub).flatMap(\.recipients).map(\.address).filter { address in
             user.map { address == $0 || address.hasPrefix($0 + ".") } ?? true
         }.sorted()
+    }
+
+    /// Has a hub try everything in its queue again, now.
+    public func flushQueue(of hub: String) throws {
+        switch mta {
+        case .postfix: try exec(hub, "postqueue", "-f")
+        // Waits until the queue was run. What the first run was busy with is skipped: status 0 anyway.
+        case .sendmail: try exec(hub, "sendmail-mta", "-q")
+        }
+    }
+
+    /// Has a hub try again and again until its queue is empty.
+    public func emptyQueue(of hub: String, within seconds: Double = 90) throws {
+        var looks = 0
+        try wait(
+            for: "an empty queue on \(hub)", within: seconds,
+            {
+                // Not with each look: a queue manager that is interrupted all the time gets nothing done.
+                if looks % 20 == 0 { try flushQueue(of: hub) }
+                looks += 1
+                return try queue(of: hub)
+            }, until: \.isEmpty)
     }
 }

@@ -42,6 +42,11 @@ public final class RemoteSite {
     ///
     /// - Parameter subject: only messages of that subject.
     public func messages(_ subject: String) throws -> [StoredMessage] {
+        try messages().filter { $0.subject == subject }
+    }
+
+    /// All that arrived.
+    public func messages() throws -> [StoredMessage] {
         let path = lab.disk(of: "client", folder)
         return try FileManager.default.contentsOfDirectory(atPath: path).compactMap { name in
             guard var octets = FileManager.default.contents(atPath: "\(path)/\(name)").map({ Array($0) }) else {
@@ -50,6 +55,6 @@ public final class RemoteSite {
             // smtp-sink puts an empty line between messages, as mbox has it.
             if octets.suffix(2) == [0x0A, 0x0A] { octets.removeLast() }
             return StoredMessage(octets)
-        }.filter { $0.subject == subject }
+        }
     }
 }

@@ -17,9 +17,9 @@ bench_hub() {
         use_"$target"
         for size in "${sizes[@]}"; do
             # The first messages find out who is a mailbox, and fill caches.
-            for contender in covey fan-out raw; do measure "$contender" "$target" "$size" "$((SENDERS * 2))" >/dev/null; done
+            for contender in covey fan-out discard raw; do measure "$contender" "$target" "$size" "$((SENDERS * 2))" >/dev/null; done
             for ((round = 1; round <= rounds; round++)); do
-                for contender in covey fan-out raw; do
+                for contender in covey fan-out discard raw; do
                     measure "$contender" "$target" "$size" "$messages" >>"$results"
                 done
                 [[ ! -t 2 ]] || printf '\r%s, %s octets: round %s of %s ' "$target" "$size" "$round" "$rounds" >&2
@@ -40,6 +40,9 @@ echo '/^([^@]+)@example\.com$/ $1@example.com.a.invalid, $1@example.com.b.invali
 echo '/^(.*)\.[ab]\.invalid$/ $1' >/etc/postfix/back
 postconf -e in_flow_delay=0 relay_domains=example.com virtual_alias_maps=regexp:/etc/postfix/fan-out \
     transport_maps=regexp:/etc/postfix/transport
+echo '/^/ DISCARD' >/etc/postfix/discard
+postconf -M '2526/inet=2526 inet n - y - - smtpd -o cleanup_service_name=discard' \
+    'discard/unix=discard unix n - y - 0 cleanup -o header_checks=regexp:/etc/postfix/discard'
 postconf -M 'copies/unix=copies unix - - y - - lmtp -o lmtp_generic_maps=regexp:/etc/postfix/back -o lmtp_line_length_limit=0'
 SETTINGS
 }
@@ -87,6 +90,7 @@ measure() {
     case $contender in
     covey) send mh1 25 "$size" "$count" && queue_empty mh1 ;;
     fan-out) send mh2 25 "$size" "$count" && queue_empty mh2 ;;
+    discard) send mh2 2526 "$size" "$count" ;;
     raw)
         send a "$port" "$size" "$count" -L &
         send b "$port" "$size" "$count" -L && wait "$!"
@@ -94,7 +98,7 @@ measure() {
     esac || die "$contender: the messages did not go through"
     end=$(date +%s%N)
     after=$(milter_ticks)
-    [[ $target == sinks ]] || stored "$count"
+    [[ $target == sinks || $contender == discard ]] || stored "$count"
     awk -v n="$count" -v ns="$((end - begin))" -v ticks="$((after - before))" -v hz="$(getconf CLK_TCK)" \
         -v what="$target $size $contender" 'BEGIN { printf "%s %.1f %.3f\n", what, n / ns * 1e9, ticks / hz * 1000 / n / 2 }'
 }
@@ -112,6 +116,7 @@ SENDER
 }
 
 queue_empty() {
+    # shellcheck disable=SC2016  # expanded by the host's shell
     scripts/lab exec "$1" sh -c \
         'cd /var/spool/postfix; until [ -z "$(find maildrop incoming active deferred -type f)" ]; do sleep 0.02; done'
 }
@@ -127,6 +132,7 @@ stored() {
 }
 
 milter_ticks() {
+    # shellcheck disable=SC2016  # expanded by the host's shell
     scripts/lab exec mh1 sh -c 'awk "{ print \$14 + \$15 }" "/proc/$(cat /run/covey-milter.pid)/stat"'
 }
 
@@ -144,9 +150,10 @@ report() {
         END {
             printf "%s, %d octets, messages a second on both servers:\n", target, size
             fan = sorted("fan-out", n["fan-out"])
-            split("fan-out covey raw", names, " ")
+            split("fan-out covey discard raw", names, " ")
             label["covey"] = "covey-milter"; label["fan-out"] = "Postfix fan-out"; label["raw"] = "LMTP, no MTA"
-            for (k = 1; k <= 3; k++) {
+            label["discard"] = "Postfix, DISCARD"
+            for (k = 1; k <= 4; k++) {
                 name = names[k]; middle = sorted(name, n[name])
                 printf "  %-16s %7.0f  (%.0f to %.0f)  %.2f x the fan-out\n", label[name], middle, list[1], list[n[name]], middle / fan
             }

@@ -53,6 +53,7 @@ write_cluster_toml() {
         hub | mailbox)
             printf '\n[[%s]]\nname = "%s"\naddresses = ["%s"]\n' \
                 "$(host_role "$host")" "$host" "$(host_address "$host")"
+            ! speaks_smtp "$host" || printf 'smtp = "%s:25"\n' "$(host_address "$host")"
             ;;
         esac
     done
@@ -108,6 +109,8 @@ set_up() {
     hub) "set_up_$LAB_MTA" "$host" ;;
     mailbox)
         in_host "$host" bash -s -- "$LAB_NET.$LAB_INDEX.0/24" <"$COVEY_LIB/lab-dovecot"
+        ! speaks_smtp "$host" ||
+            in_host "$host" bash -s -- "$host.${LAB_DOMAINS[0]}" "${LAB_DOMAINS[*]}" <"$COVEY_LIB/lab-smtp-mailbox"
         ;;
     esac
     start_services "$host"

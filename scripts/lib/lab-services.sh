@@ -7,9 +7,12 @@ services() {
     role=$(host_role "$1")
     case $role in
     hub) [[ $LAB_PLAIN == yes ]] || say milter; say "$LAB_MTA" ;;
-    mailbox) say dovecot; [[ $LAB_PLAIN == yes ]] || say pop3d ;;
+    mailbox) say dovecot; ! speaks_smtp "$1" || say postfix; [[ $LAB_PLAIN == yes ]] || say pop3d ;;
     esac
 }
+
+# speaks_smtp HOST: whether it is a mailbox server that gets its mail by SMTP.
+speaks_smtp() { [[ ,$LAB_SMTP, == *",$1,"* ]]; }
 
 # service HOST start|stop|state SERVICE [SIGNAL]
 service() {

@@ -65,12 +65,13 @@ extension PostfixSettings {
         let service = "\(name)/unix"
         return Section(
             reason:
-                "The client for missing copies that go by \(program.uppercased()). It changes nothing in a message.",
+                "The client for missing copies that go by \(program.uppercased()). It changes nothing in a message, and keeps a copy that the server refuses: nobody would hear of its bounce, while covey-milter reports what stays in the queue.",
             instructions: [
                 .service(service, "\(name) unix - - n - - \(program)"),
                 .option("\(service)/syslog_name", "postfix/\(name)"),
                 .option("\(service)/\(program)_generic_maps", table("generic")),
                 .option("\(service)/\(program)_fallback_relay", ""),
+                .option("\(service)/soft_bounce", "yes"),
                 // A try that hangs on a host without power would outlast the flush at its return.
                 .option("\(service)/\(program)_connect_timeout", "10s"),
                 .option("\(service)/\(program == "lmtp" ? "lmtp_lhlo_timeout" : "smtp_helo_timeout")", "20s"),

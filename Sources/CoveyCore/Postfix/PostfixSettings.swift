@@ -178,6 +178,13 @@ extension PostfixSettings {
                 instructions: [.set("in_flow_delay", "0")]),
             Section(
                 reason:
+                    "The end of a message is CR LF . CR LF alone (RFC 5321 §4.1.1.4); older Postfix takes LF . LF and others for it, too, by which a stranger smuggles in a second message with a sender of his choice.",
+                instructions: [
+                    // "yes" rather than "normalize", which the first versions to have this parameter do not know.
+                    .set("smtpd_forbid_bare_newline", "yes")
+                ]),
+            Section(
+                reason:
                     "Nobody but the milter may use the addresses of missing copies, and nobody writes to the journal.",
                 instructions: [
                     .file(

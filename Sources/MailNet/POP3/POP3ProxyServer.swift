@@ -18,7 +18,8 @@ public struct POP3ListenError: Error, CustomStringConvertible {
 ///
 /// `bind` first, then `shutDown`; both once.
 public final class POP3ProxyServer: Sendable {
-    private let shared: POP3Shared
+    /// For sessions that begin now.
+    private let shared: Mutex<POP3Shared>
     private let group: any EventLoopGroup
     private let registry: POP3ConnectionRegistry
     private let listeners = Mutex<[any Channel]>([])
@@ -28,13 +29,34 @@ public final class POP3ProxyServer: Sendable {
     public init(
         settings: POP3ProxySettings, deletionLog: any DeletionLog, group: any EventLoopGroup, logger: Logger
     ) {
-        self.shared = POP3Shared(
-            settings: settings, cache: UniqueIDCache(),
-            health: POP3ServerHealth(settings: settings, group: group, logger: logger), deletionLog: deletionLog,
-            logger: logger)
+        self.shared = Mutex(
+            POP3Shared(
+                settings: settings, cache: UniqueIDCache(),
+                health: POP3ServerHealth(settings: settings, group: group, logger: logger), deletionLog: deletionLog,
+                logger: logger))
         self.group = group
         self.registry = POP3ConnectionRegistry(limit: settings.maxConnections)
         self.logger = logger
+    }
+
+    /// Connections that come from now on use other settings; those that are there end with theirs. Listeners stay.
+    ///
+    /// What is known of servers is kept while the servers are the same.
+    public func reconfigure(settings: POP3ProxySettings, deletionLog: any DeletionLog) {
+        let old = shared.withLock { $0 }
+        let isSame =
+            settings.servers.count == old.settings.servers.count
+            && zip(settings.servers, old.settings.servers).allSatisfy { $0.isSame(as: $1) }
+        // Probes go by the certificates that they began with, and those may be others now.
+        let isInClear = (settings.servers + old.settings.servers).allSatisfy { $0.tls == nil }
+        let keepsHealth = isSame && isInClear && settings.times == old.settings.times
+        let new = POP3Shared(
+            settings: settings, cache: isSame && settings.key == old.settings.key ? old.cache : UniqueIDCache(),
+            health: keepsHealth ? old.health : POP3ServerHealth(settings: settings, group: group, logger: logger),
+            deletionLog: deletionLog, logger: logger)
+        registry.change(limit: settings.maxConnections)
+        shared.withLock { $0 = new }
+        if !keepsHealth { old.health.stop() }
     }
 
     /// Number of client connections now.
@@ -74,7 +96,6 @@ public final class POP3ProxyServer: Sendable {
     }
 
     private func bootstrap(isWildcard: Bool) -> ServerBootstrap {
-        let shared = self.shared
         let registry = self.registry
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1_024)
@@ -82,10 +103,11 @@ public final class POP3ProxyServer: Sendable {
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
             .childChannelOption(.writeBufferWaterMark, value: .init(low: 64 * 1_024, high: 256 * 1_024))
-            .childChannelInitializer { channel in
+            .childChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture {
                     if registry.admit(channel) {
-                        try channel.pipeline.syncOperations.addHandler(POP3ClientHandler(shared: shared))
+                        try channel.pipeline.syncOperations.addHandler(
+                            POP3ClientHandler(shared: shared.withLock { $0 }))
                     } else {
                         try channel.pipeline.syncOperations.addHandler(POP3RejectHandler())
                     }
@@ -110,6 +132,6 @@ public final class POP3ProxyServer: Sendable {
             try? await Task.sleep(for: .milliseconds(100))
         }
         for channel in registry.all { try? await channel.close() }
-        shared.health.stop()
+        shared.withLock(\.health).stop()
     }
 }

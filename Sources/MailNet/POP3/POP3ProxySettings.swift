@@ -15,10 +15,13 @@ public struct POP3ProxySettings: Sendable {
             self.endpoint = endpoint
             self.tls = tls
         }
+
+        /// Whether what is known of one is true of the other.
+        func isSame(as other: Server) -> Bool { name == other.name && endpoint == other.endpoint }
     }
 
     /// How long things may take.
-    public struct Times: Sendable {
+    public struct Times: Sendable, Equatable {
         /// Silence of a client that is not logged in (Dovecot's 3 minutes).
         public var beforeLogin: TimeAmount = .minutes(3)
         /// Silence of a client with a maildrop open: RFC 1939 §3 asks for at least 10 minutes.

@@ -8,11 +8,16 @@ public struct Envelope: Sendable, Equatable {
     public var bodyType: String?
     /// Envelope recipients without angle brackets, at least one.
     public var recipients: [String]
+    /// Who brought the message, for the server's log; nil where there is nothing to say.
+    public var client: SendingClient?
 
-    public init(sender: String, bodyType: String? = nil, recipients: [String]) {
+    public init(
+        sender: String, bodyType: String? = nil, recipients: [String], client: SendingClient? = nil
+    ) {
         self.sender = sender
         self.bodyType = bodyType
         self.recipients = recipients
+        self.client = client
     }
 }
 

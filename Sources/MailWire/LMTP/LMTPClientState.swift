@@ -49,6 +49,9 @@ public struct LMTPClientState {
     public private(set) var capabilities = SMTPCapabilities()
     /// Whether the server may still hold an envelope of a transaction that did not come to its end.
     private var needsReset = false
+    /// Whom the server was told of last, and whether it listens to that at all.
+    private var introduced: SendingClient?
+    private var refusesXCLIENT = false
 
     /// - Parameter heloName: the name this host gives itself (RFC 5321 §4.1.1.1).
     public init(dialect: Dialect, heloName: String) {
@@ -90,6 +93,13 @@ public struct LMTPClientState {
 
     private mutating func start(_ plan: LMTPTransaction.Plan) -> Action {
         guard case .idle = state else { preconditionFailure("a transaction begins on an idle connection only") }
+        var plan = plan
+        if plan.messageLength != nil, !refusesXCLIENT, let client = plan.envelope.client, client != introduced,
+            let xclient = client.xclient(capabilities.xclient)
+        {
+            plan.introduction = (xclient, LMTPClientState.hello(dialect, heloName))
+            introduced = client
+        }
         var transaction = LMTPTransaction(plan, dialect: dialect, capabilities: capabilities, resetFirst: needsReset)
         let action = transaction.begin()
         state = .transaction(transaction)
@@ -147,6 +157,7 @@ public struct LMTPClientState {
 
     private mutating func proceed(_ transaction: LMTPTransaction, _ action: Action) -> Action {
         if case .finish(_, let reusable) = action {
+            if transaction.isIntroduced == false { refusesXCLIENT = true }
             needsReset = transaction.leavesEnvelope
             state = reusable ? .idle : .closed
         } else {

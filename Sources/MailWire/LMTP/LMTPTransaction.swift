@@ -11,11 +11,15 @@ struct LMTPTransaction {
         /// Nil for a probe, which ends before the message.
         var messageLength: Int?
         var pipelineMessage: Bool
+        /// XCLIENT and the hello that has to follow it, where the server shall be told of another client.
+        var introduction: (xclient: String, hello: String)?
     }
 
     /// What the next reply answers.
     private enum Awaited {
         case reset
+        case xclient
+        case hello
         case mail
         case recipient(Int)
         case goAhead
@@ -38,6 +42,8 @@ struct LMTPTransaction {
     private var messagePipelined = false
     private var messageBegun = false
     private var messageDone = false
+    /// Whether the server took XCLIENT; nil where it was not asked or has not answered.
+    private(set) var isIntroduced: Bool?
 
     init(
         _ plan: Plan, dialect: LMTPClientState.Dialect, capabilities: SMTPCapabilities, resetFirst: Bool
@@ -59,6 +65,11 @@ struct LMTPTransaction {
     mutating func begin() -> Action {
         var commands: [(command: String, awaited: Awaited)] = []
         if resetFirst { commands.append(("RSET\r\n", .reset)) }
+        if let introduction = plan.introduction {
+            // Postfix's XCLIENT_README: the server is back at its greeting, and wants a hello before MAIL.
+            commands.append((introduction.xclient + "\r\n", .xclient))
+            commands.append((introduction.hello + "\r\n", .hello))
+        }
         commands.append((mailCommand, .mail))
         for (index, recipient) in plan.envelope.recipients.enumerated() {
             commands.append(("RCPT TO:<\(recipient)>\r\n", .recipient(index)))
@@ -99,6 +110,12 @@ struct LMTPTransaction {
         case .reset:
             // RFC 5321 §4.1.1.5: RSET is always answered with 250. Whatever envelope this server holds, it is not ours.
             guard reply.isPositive else { return outOfStep("\"\(reply)\" to RSET") }
+        case .xclient:
+            // Refused, the server takes the mail all the same: it is only not told whose it is.
+            guard let isPositive = reply.verdict, reply.code != 421 else { return outOfStep("\"\(reply)\" to XCLIENT") }
+            isIntroduced = isPositive
+        case .hello:
+            guard reply.code == 250 else { return outOfStep("\"\(reply)\" to the hello after XCLIENT") }
         case .mail:
             guard let isPositive = reply.verdict else { return outOfStep("\"\(reply)\" to MAIL") }
             guard isPositive else { return refuseAll(reply, .mail) }

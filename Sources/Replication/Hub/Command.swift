@@ -23,15 +23,25 @@ public enum Command {
     public static func run(
         _ words: [String], input: String = "", withErrors: Bool = false, patience: Duration = patience
     ) -> Result? {
+        var output: [UInt8] = []
+        let status = run(words, input: input, withErrors: withErrors, patience: patience) { output += $0 }
+        return status.map { Result(status: $0, output: String(decoding: output, as: UTF8.self)) }
+    }
+
+    /// As above, for output of any length: `take` gets it piece by piece. Returns the exit status alone.
+    public static func run(
+        _ words: [String], input: String = "", withErrors: Bool = false, patience: Duration = patience,
+        take: (ArraySlice<UInt8>) -> Void
+    ) -> Int32? {
         let deadline = ContinuousClock.now + patience
         guard let child = spawning.withLock({ _ in spawn(words, withErrors: withErrors) }) else { return nil }
         write(all: Array(input.utf8), to: child.input)
         close(child.input)
-        let output = readAll(from: child.output, until: deadline)
+        readAll(from: child.output, until: deadline, take)
         close(child.output)
         let status = wait(for: child.pid, until: deadline)
         let exited = status & 0x7F == 0
-        return Result(status: exited ? (status >> 8) & 0xFF : -1, output: String(decoding: output, as: UTF8.self))
+        return exited ? (status >> 8) & 0xFF : -1
     }
 
     /// As above, on a thread of its own: the threads that run tasks are as few as the machine has cores, and a program
@@ -39,10 +49,13 @@ public enum Command {
     public static func runAside(
         _ words: [String], withErrors: Bool = false, patience: Duration = patience
     ) async -> Result? {
+        await aside { run(words, withErrors: withErrors, patience: patience) } ?? nil
+    }
+
+    /// Runs blocking work on a thread of its own; nil when there is none to be had.
+    static func aside<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value? {
         await withCheckedContinuation { continuation in
-            let work = Aside {
-                continuation.resume(returning: run(words, withErrors: withErrors, patience: patience))
-            }
+            let work = Aside { continuation.resume(returning: body()) }
             var thread = pthread_t()
             let context = Unmanaged.passRetained(work)
             let made = pthread_create(
@@ -157,20 +170,21 @@ public enum Command {
         }
     }
 
-    /// What comes until the output is closed or the time is over.
-    private static func readAll(from descriptor: Int32, until deadline: ContinuousClock.Instant) -> [UInt8] {
-        var output: [UInt8] = []
-        var piece = [UInt8](repeating: 0, count: 4096)
+    /// Hands on what comes until the output is closed or the time is over.
+    private static func readAll(
+        from descriptor: Int32, until deadline: ContinuousClock.Instant, _ take: (ArraySlice<UInt8>) -> Void
+    ) {
+        var piece = [UInt8](repeating: 0, count: 64 * 1024)
         while true {
             var ready = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
             let events = poll(&ready, 1, milliseconds(until: deadline))
             if events < 0, errno == EINTR { continue }
-            guard events > 0 else { return output }
+            guard events > 0 else { return }
             let count = read(descriptor, &piece, piece.count)
             if count > 0 {
-                output += piece.prefix(count)
+                take(piece.prefix(count))
             } else if count == 0 || errno != EINTR {
-                return output
+                return
             }
         }
     }

@@ -24,6 +24,7 @@ public final class GuardedDestination: CopyDestination {
     private let onReturn: @Sendable () async -> Void
     private let intervals: [Duration]
     private let state = Mutex(State.up)
+    private let retired = Mutex(false)
 
     /// - Parameters:
     ///   - probeRecipient: a mailbox that the server should know; any answer at all counts as one.
@@ -49,11 +50,19 @@ public final class GuardedDestination: CopyDestination {
     public func start() {
         Task {
             switch await destination.probe(probeEnvelope)[0] {
-            case .accepted, .refused: await onReturn()
+            case .accepted, .refused: if !isRetired { await onReturn() }
             case .unreachable(let reason), .unknown(let reason): open(reason: reason)
             }
         }
     }
+
+    /// Another destination has taken this one's place: its server is asked no more in the background, and no queue is
+    /// flushed when it returns. Deliveries under way go on.
+    public func retire() {
+        retired.withLock { $0 = true }
+    }
+
+    private var isRetired: Bool { retired.withLock { $0 } }
 
     public func deliver(_ message: OutgoingMessage, to envelope: Envelope) async -> [RecipientOutcome] {
         await guarded(envelope) { await $0.deliver(message, to: envelope) }
@@ -97,10 +106,11 @@ public final class GuardedDestination: CopyDestination {
 
     private func probeUntilBack() async {
         var attempt = 0
-        while true {
+        while !isRetired {
             let outcome = await destination.probe(probeEnvelope)[0]
             switch outcome {
             case .accepted, .refused:
+                guard !isRetired else { return }
                 state.withLock { $0 = .up }
                 logger.notice("server up", metadata: ["server": "\(name)"])
                 await onReturn()

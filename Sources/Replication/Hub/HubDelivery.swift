@@ -23,14 +23,15 @@ public struct HubDelivery: Sendable {
     }
 
     /// - Parameters:
+    ///   - client: who brought the message to the MTA.
     ///   - recipients: mailboxes to deliver to, each once, at least one.
     ///   - hasOthers: whether the message has recipients that are no concern of this delivery.
     ///   - mayDiscard: see `MessageDecision.frontDoor`.
     public func deliver(
-        _ message: OutgoingMessage, sender: String, bodyType: String?, recipients: [MailboxAddress], door: Door,
-        hasOthers: Bool, mayDiscard: Bool
+        _ message: OutgoingMessage, sender: String, bodyType: String?, client: SendingClient? = nil,
+        recipients: [MailboxAddress], door: Door, hasOthers: Bool, mayDiscard: Bool
     ) async -> Report {
-        let envelope = Envelope(sender: sender, bodyType: bodyType, recipients: recipients.map(\.text))
+        let envelope = Envelope(sender: sender, bodyType: bodyType, recipients: recipients.map(\.text), client: client)
         let answers = await fanOut.deliver(message, to: envelope)
         let dispositions = recipients.indices.map { place in
             RecipientDisposition(verdicts: FanOut.verdicts(answers, recipient: place), minimum: minimum)

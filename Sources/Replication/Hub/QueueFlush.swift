@@ -11,17 +11,20 @@ public final class QueueFlush: Sendable {
     private let domains: [String]
     private let logger: Logger
     private let pause: @Sendable (Duration) async -> Void
-    private let clock = ContinuousClock()
+    private let now: @Sendable () -> ContinuousClock.Instant
     private let lastRun = Mutex<[String: ContinuousClock.Instant]>([:])
 
     /// - Parameters:
     ///   - command: `milter.flush_command`, with its `{domain}` and `{server}`.
     ///   - domains: the cluster's.
     ///   - pause: waits that long.
+    ///   - now: the time.
     public init(
         command: [String], domains: [String], logger: Logger,
-        pause: @escaping @Sendable (Duration) async -> Void = { try? await Task.sleep(for: $0) }
+        pause: @escaping @Sendable (Duration) async -> Void = { try? await Task.sleep(for: $0) },
+        now: @escaping @Sendable () -> ContinuousClock.Instant = { ContinuousClock.now }
     ) {
+        self.now = now
         self.pause = pause
         words = command
         self.domains = domains
@@ -43,7 +46,7 @@ public final class QueueFlush: Sendable {
     static let repetitions: [Duration] = [.seconds(15), .seconds(15), .seconds(30), .seconds(60), .seconds(180)]
 
     public func run(server: String) async {
-        let now = clock.now
+        let now = now()
         let wait = lastRun.withLock { lastRun in
             let earliest = lastRun[server].map { $0 + QueueFlush.interval } ?? now
             lastRun[server] = max(earliest, now)

@@ -5,19 +5,25 @@ import Synchronization
 
 /// What all spooled bodies of a process may take on disk together (`milter.spool_limit`).
 public final class SpoolBudget: Sendable {
-    private let limit: Int
+    private let limit: Mutex<Int>
     private let used = Mutex(0)
 
     /// - Parameter limit: octets.
     public init(limit: Int) {
-        self.limit = limit
+        self.limit = Mutex(limit)
+    }
+
+    /// What is in use already stays so, even where it is more.
+    public func change(limit: Int) {
+        self.limit.withLock { $0 = limit }
     }
 
     /// Octets in use.
     public var inUse: Int { used.withLock { $0 } }
 
     func take(_ octets: Int) -> Bool {
-        used.withLock { used in
+        let limit = limit.withLock { $0 }
+        return used.withLock { used in
             guard used + octets <= limit else { return false }
             used += octets
             return true

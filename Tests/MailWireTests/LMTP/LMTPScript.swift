@@ -12,6 +12,7 @@ struct LMTPScript: Sendable, CustomTestStringConvertible {
     var sender = "s@y"
     var bodyType: String?
     var isProbe = false
+    var client: SendingClient?
     var pipelineMessage = true
     /// Event and action in turn, after the first action. Events: a reply, "sent", "lost". Actions: see `text(of:)`.
     var first: String
@@ -28,7 +29,7 @@ struct LMTPScript: Sendable, CustomTestStringConvertible {
     }
 
     func begin(_ state: inout LMTPClientState) -> LMTPClientState.Action {
-        let envelope = Envelope(sender: sender, bodyType: bodyType, recipients: recipients)
+        let envelope = Envelope(sender: sender, bodyType: bodyType, recipients: recipients, client: client)
         return isProbe
             ? state.beginProbe(envelope)
             : state.begin(envelope, messageLength: 100, pipelineMessage: pipelineMessage)
