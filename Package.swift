@@ -47,7 +47,8 @@ let package = Package(
             dependencies: ["CoveyCore", "MailWire", "MailNet", "Replication", arguments, logging, nioCore, nioPosix],
             swiftSettings: strict),
         .executableTarget(
-            name: "covey", dependencies: ["CoveyCore", "MailNet", "Replication", arguments, logging],
+            name: "covey",
+            dependencies: ["CoveyCore", "MailWire", "MailNet", "Replication", arguments, logging, nioCore, nioPosix],
             swiftSettings: strict),
 
         .target(

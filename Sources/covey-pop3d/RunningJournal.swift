@@ -57,4 +57,8 @@ final class RunningJournal: DeletionLog {
     func noteConfirmed(_ deletions: Deletions) {
         keeper.noteConfirmed(deletions)
     }
+
+    func serversOutOfTouch() async -> Set<String> {
+        await keeper.serversOutOfTouch()
+    }
 }

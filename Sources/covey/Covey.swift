@@ -4,7 +4,7 @@ import Glibc
 
 /// The operator's command.
 @main
-struct Covey: ParsableCommand {
+struct Covey: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "covey",
         abstract: "Look after a Covey cluster.",
@@ -13,7 +13,7 @@ struct Covey: ParsableCommand {
             The configuration is one file, the same on every host: cluster.toml(5). The daemons are covey-milter(8) on the \
             hubs and covey-pop3d(8) on the proxies; this command needs neither to run.
             """,
-        subcommands: [Check.self, Keygen.self, Postfix.self, Sendmail.self])
+        subcommands: [Check.self, Journal.self, Keygen.self, Postfix.self, Resync.self, Sendmail.self])
 }
 
 /// Options that every command with a configuration has.

@@ -11,9 +11,22 @@ public struct UniqueID: Sendable, Hashable, CustomStringConvertible {
         case stamped = 1
     }
 
+    /// An id without its kind: where there are a million of them, the kind is kept elsewhere.
+    struct Words: Sendable, Equatable {
+        var high: UInt64
+        var low: UInt64
+    }
+
     public let kind: Kind
     private let high: UInt64
     private let low: UInt64
+
+    var words: Words { Words(high: high, low: low) }
+
+    init(words: Words, kind: Kind) {
+        self.kind = kind
+        (high, low) = (words.high, words.low)
+    }
 
     /// The first 128 bits of a digest.
     ///
@@ -49,8 +62,22 @@ public struct UniqueID: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// Reads an id of either kind from its text's octets.
+    init?(octets: some Collection<UInt8>) {
+        if let id = UniqueID(octets: octets, kind: .stamped) {
+            self = id
+        } else if let id = UniqueID(octets: octets, kind: .unstamped) {
+            self = id
+        } else {
+            return nil
+        }
+    }
+
     private init?(text: some StringProtocol, kind: Kind) {
-        let octets = text.utf8
+        self.init(octets: text.utf8, kind: kind)
+    }
+
+    private init?(octets: some Collection<UInt8>, kind: Kind) {
         guard octets.count == 29, octets.starts(with: kind.prefix.utf8) else { return nil }
         guard let bits = Base32.decode128(octets.dropFirst(3)) else { return nil }
         self.kind = kind

@@ -1,7 +1,7 @@
 /// A journal message: an ordinary mail that a person can read, whose lines hold the entries.
 public enum JournalMessage {
-    /// Entries in one message; a message of this size is some 100 kB for short lists.
-    public static let mostEntries = 1_000
+    /// Entries in one message; a message of this size is 1 MB for short lists.
+    public static let mostEntries = 10_000
 
     /// What a message says of itself.
     public struct Heading: Sendable {
@@ -23,13 +23,13 @@ public enum JournalMessage {
     }
 
     /// The message's text, lines ending in CRLF: header section with its empty line, and body.
-    public static func text(_ entries: [JournalEntry], _ heading: Heading, codec: JournalCodec) -> String {
-        let messages = entries.reduce(0) { $0 + $1.ids.count }
-        let users = Set(entries.map(\.user)).count
+    public static func text(
+        _ entries: [JournalEntry], marks: [JournalMark] = [], _ heading: Heading, codec: JournalCodec
+    ) -> String {
         var lines = [
             "From: covey-pop3d on \(heading.host) <\(heading.mailbox)>",
             "To: <\(heading.mailbox)>",
-            "Subject: Covey journal: \(count(messages, "deleted message")) of \(count(users, "user"))",
+            "Subject: Covey journal: \(subject(entries, marks))",
             "Date: \(heading.date)",
             "Message-ID: <\(heading.messageID)>",
             "Auto-Submitted: auto-generated",
@@ -39,30 +39,53 @@ public enum JournalMessage {
             "# Messages that users of this cluster have deleted. Each line is signed and holds for every mailbox",
             "# server, also for copies that arrive late. Do not edit; covey-pop3d removes entries when they are old.",
         ]
+        if !marks.isEmpty {
+            lines.append("# A heartbeat says that this server was in touch with the cluster at that time.")
+        }
+        for mark in marks { lines.append(codec.line(for: mark)) }
         for entry in entries { lines += codec.lines(for: entry) }
         return lines.map { $0 + "\r\n" }.joined()
+    }
+
+    private static func subject(_ entries: [JournalEntry], _ marks: [JournalMark]) -> String {
+        let messages = entries.reduce(0) { $0 + $1.ids.count }
+        let users = Set(entries.map(\.user)).count
+        var parts: [String] = []
+        if marks.contains(where: { $0.kind == .resynced }) {
+            parts.append("server brought up to date")
+        } else if !marks.isEmpty {
+            parts.append("heartbeat")
+        }
+        if messages > 0 || marks.isEmpty {
+            parts.append("\(count(messages, "deleted message")) of \(count(users, "user"))")
+        }
+        return parts.joined(separator: ", ")
     }
 
     /// What was found in a message's text.
     public struct Contents: Sendable, Equatable {
         public var entries: [JournalEntry] = []
+        public var marks: [JournalMark] = []
         /// Lines that are neither comments nor signed entries.
         public var invalidLines = 0
+
+        /// Not all of it was written by a proxy of this cluster.
+        public var isForeign: Bool { invalidLines > 0 || (entries.isEmpty && marks.isEmpty) }
     }
 
     /// Reads a whole message, header section included; line ends may be CRLF or LF.
-    public static func read(_ octets: some Collection<UInt8>, codec: JournalCodec) -> Contents {
+    public static func read(_ octets: [UInt8], codec: JournalCodec) -> Contents {
         var contents = Contents()
         var isBody = false
-        for line in octets.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
-            var text = String(decoding: line, as: UTF8.self)
-            if text.utf8.last == UInt8(ascii: "\r") { text.unicodeScalars.removeLast() }
+        for var line in octets.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+            if line.last == UInt8(ascii: "\r") { line.removeLast() }
             guard isBody else {
-                isBody = text.isEmpty
+                isBody = line.isEmpty
                 continue
             }
-            switch codec.read(text) {
+            switch codec.read(line) {
             case .entry(let entry): contents.entries.append(entry)
+            case .mark(let mark): contents.marks.append(mark)
             case .comment: break
             case .invalid: contents.invalidLines += 1
             }

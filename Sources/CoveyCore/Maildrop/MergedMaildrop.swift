@@ -21,14 +21,20 @@ public struct MergedMaildrop: Sendable, Equatable {
     private let firstCopy: [Int]
     /// Copies of messages that the user deleted before: not shown, and to be removed when there is occasion.
     public let hiddenCopies: [Copy]
+    /// Messages left out because only servers that have lost touch hold them.
+    public let withheldCount: Int
 
     /// Merges the listings of the servers that answered.
     ///
     /// - Parameters:
     ///   - preference: server indices, the one to read from first at the front. Servers not named come last.
     ///   - deleted: ids that the journal names for this user.
-    public init(listings: [ServerListing], preference: [Int], deleted: Set<MaildropID> = []) {
-        let inOrder = listings.sorted { $0.server < $1.server }
+    ///   - outOfTouch: servers that have lost touch. What only they hold is left out, neither shown nor hidden to be
+    ///     removed, unless no other server is there (design §6).
+    public init(
+        listings: [ServerListing], preference: [Int], deleted: Set<MaildropID> = [], outOfTouch: Set<Int> = []
+    ) {
+        let (inOrder, withheld) = MergedMaildrop.withholding(listings, outOfTouch: outOfTouch, deleted: deleted)
         var total = 0
         var hidden: [Copy] = []
         var ids: [MaildropID] = []
@@ -66,10 +72,31 @@ public struct MergedMaildrop: Sendable, Equatable {
                 next[index] += 1
             }
         }
+        self.withheldCount = withheld
         self.hiddenCopies = hidden
         self.ids = ids
         self.allCopies = copies
         self.firstCopy = firstCopy
+    }
+
+    /// The listings in order of the servers, without what only servers that have lost touch hold; and how many those were.
+    private static func withholding(
+        _ listings: [ServerListing], outOfTouch: Set<Int>, deleted: Set<MaildropID>
+    ) -> ([ServerListing], Int) {
+        let inOrder = listings.sorted { $0.server < $1.server }
+        let inTouch = inOrder.filter { !outOfTouch.contains($0.server) }
+        guard !inTouch.isEmpty, inTouch.count < inOrder.count else { return (inOrder, 0) }
+        let known = Set(inTouch.lazy.flatMap(\.messages).map(\.id))
+        var withheld: Set<MaildropID> = []
+        let shown = inOrder.map { listing in
+            guard outOfTouch.contains(listing.server) else { return listing }
+            let messages = listing.messages.filter { known.contains($0.id) || deleted.contains($0.id) }
+            if messages.count < listing.messages.count {
+                withheld.formUnion(listing.messages.map(\.id).filter { !known.contains($0) && !deleted.contains($0) })
+            }
+            return ServerListing(server: listing.server, messages: messages)
+        }
+        return (shown, withheld.count)
     }
 
     public var count: Int { ids.count }

@@ -28,6 +28,9 @@ public protocol DeletionLog: Sendable {
 
     /// Takes deletions that every configured server confirmed: a late copy may still bring the message back.
     func noteConfirmed(_ deletions: Deletions)
+
+    /// Names of mailbox servers that have lost touch: they may hold messages whose deletion nobody remembers (design §6).
+    func serversOutOfTouch() async -> Set<String>
 }
 
 /// A log that cannot log: with it a QUIT with deletions needs every configured server.
@@ -41,4 +44,6 @@ public struct NoDeletionLog: DeletionLog {
     }
 
     public func noteConfirmed(_ deletions: Deletions) {}
+
+    public func serversOutOfTouch() async -> Set<String> { [] }
 }

@@ -1,11 +1,11 @@
 public import CoveyCore
-internal import MailWire
+public import MailWire
 public import NIOCore
 
 /// The journal's mailbox on one server, read by POP3 and written by LMTP.
 ///
-/// It does what `Replication.JournalStore` asks; the two meet in covey-pop3d, because neither may import the other.
-public final class JournalMailbox: Sendable {
+/// What it keeps is none of its business: Replication's JournalKeeper reads and writes it.
+public final class JournalMailbox: JournalStore {
     public struct Settings: Sendable {
         public var mailbox: String
         public var password: Secret
@@ -33,11 +33,6 @@ public final class JournalMailbox: Sendable {
         public let isRefusedLogin: Bool
     }
 
-    public struct Message: Sendable {
-        public let uniqueID: String
-        public let octets: ByteBuffer
-    }
-
     public let name: String
     private let settings: Settings
     private let delivery: LMTPServer
@@ -51,14 +46,14 @@ public final class JournalMailbox: Sendable {
         self.group = group
     }
 
-    /// Unique-ids of all messages, and the messages whose unique-ids are not among `known`.
-    public func read(known: Set<String>) async throws(Failure) -> (uniqueIDs: Set<String>, new: [Message]) {
+    /// Unique-ids of all messages, and messages whose unique-ids are not among `known`.
+    public func read(known: Set<String>) async throws -> JournalReading {
         let result = await onLoop { session, completion in session.read(known: known, completion) }
         return try result.get()
     }
 
     /// Removes messages; those that are gone already are passed over.
-    public func remove(_ uniqueIDs: Set<String>) async throws(Failure) {
+    public func remove(_ uniqueIDs: Set<String>) async throws {
         let result = await onLoop { session, completion in session.remove(uniqueIDs, completion) }
         _ = try result.get()
     }

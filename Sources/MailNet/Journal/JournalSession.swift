@@ -7,10 +7,12 @@ internal import NIOCore
 /// Ends with exactly one result. Used on its event loop only.
 final class JournalSession {
     typealias Failure = JournalMailbox.Failure
-    private typealias Completion = (Result<(uniqueIDs: Set<String>, new: [JournalMailbox.Message]), Failure>) -> Void
+    private typealias Completion = (Result<JournalReading, Failure>) -> Void
 
     /// Messages fetched without waiting for each; their octets are in memory together.
     private static let window = 64
+    /// Octets of one reading: what a journal of a million entries holds is not in memory at once.
+    private static let mostOctets = 8 * 1_024 * 1_024
 
     private let settings: JournalMailbox.Settings
     private let eventLoop: any EventLoop
@@ -19,7 +21,7 @@ final class JournalSession {
     private var listing: [POP3UniqueIDLine] = []
     private var sizes: [Int: Int] = [:]
     private var toFetch: [POP3UniqueIDLine] = []
-    private var fetched: [JournalMailbox.Message] = []
+    private var fetched: [(uniqueID: String, octets: ByteBuffer)] = []
     private var inFlight = 0
 
     init(settings: JournalMailbox.Settings, eventLoop: any EventLoop) {
@@ -30,10 +32,14 @@ final class JournalSession {
 
     func read(
         known: Set<String>,
-        _ completion: @escaping (Result<(uniqueIDs: Set<String>, new: [JournalMailbox.Message]), Failure>) -> Void
+        _ completion: @escaping (Result<JournalReading, Failure>) -> Void
     ) {
         start(completion) {
-            self.toFetch = self.listing.filter { !known.contains($0.uniqueID) }.reversed()
+            var octets = 0
+            self.toFetch = self.listing.filter { !known.contains($0.uniqueID) }.prefix { line in
+                defer { octets += self.sizes[line.number] ?? 0 }
+                return octets <= JournalSession.mostOctets
+            }.reversed()
             self.fetchMore()
         }
     }
@@ -114,7 +120,7 @@ final class JournalSession {
                 guard self.sizes[message.number].map({ count >= $0 }) ?? true else {
                     return self.fail("message \(message.uniqueID) is shorter than the server's own LIST says")
                 }
-                self.fetched.append(JournalMailbox.Message(uniqueID: message.uniqueID, octets: octets))
+                self.fetched.append((message.uniqueID, octets))
                 self.inFlight -= 1
                 self.fetchMore()
             case .failed(let failure): self.fail(failure.description)
@@ -128,7 +134,7 @@ final class JournalSession {
             let completion = self.completion
             self.completion = nil
             self.backend.close()
-            completion?(.success((Set(self.listing.map(\.uniqueID)), self.fetched)))
+            completion?(.success(JournalReading(uniqueIDs: Set(self.listing.map(\.uniqueID)), new: self.fetched)))
         }
         backend.flush()
     }

@@ -175,6 +175,7 @@ final class POP3ClientHandler: ChannelInboundHandler {
                 self.maildrop = maildrop
                 self.servers = servers
                 summary.messages = maildrop.count
+                summary.withheld = maildrop.withheldCount
                 summary.servers = servers.map { shared.settings.servers[$0.index].name }
                 let messages = (0..<maildrop.count).map {
                     POP3Session.Message(uniqueID: maildrop.ids[$0], octets: maildrop.octets(of: $0))

@@ -26,6 +26,7 @@ final class POP3MaildropOpening {
     private var silent: [(server: Int, reason: String)] = []
     /// Ids that the journal names for the user; nil until it has answered.
     private var deleted: Set<MaildropID>?
+    private var outOfTouch: Set<Int> = []
     private var completion: ((Outcome) -> Void)?
     /// Server name and reason, for those that are not part of the session, and for those that refused.
     private(set) var leftOut: [(server: String, reason: String)] = []
@@ -53,10 +54,13 @@ final class POP3MaildropOpening {
         self.completion = completion
         // Asked while the servers are: what it says is fresher than what any of them lists.
         let (log, user) = (deletionLog, user)
-        eventLoop.makeFutureWithTask { await log.deletedIDs(of: user) }.assumeIsolated().whenSuccess { deleted in
-            self.deleted = deleted
-            self.decide()
-        }
+        eventLoop.makeFutureWithTask { (await log.deletedIDs(of: user), await log.serversOutOfTouch()) }
+            .assumeIsolated().whenSuccess { deleted, outOfTouch in
+                self.deleted = deleted
+                self.outOfTouch = Set(
+                    self.settings.servers.indices.filter { outOfTouch.contains(self.settings.servers[$0].name) })
+                self.decide()
+            }
         for opening in openings {
             if health.isSkipped(opening.server) {
                 answered(opening.server, .leftOut(.otherwise, "skipped: it could not be reached before"))
@@ -113,8 +117,9 @@ final class POP3MaildropOpening {
             let servers = openings.filter { answers[$0.server] == .accepted }.map {
                 POP3SessionServer(index: $0.server, backend: $0.backend)
             }
-            finish(
-                .opened(MergedMaildrop(listings: listings, preference: settings.preference, deleted: deleted), servers))
+            let maildrop = MergedMaildrop(
+                listings: listings, preference: settings.preference, deleted: deleted, outOfTouch: outOfTouch)
+            finish(.opened(maildrop, servers))
         }
     }
 

@@ -21,6 +21,8 @@ struct POP3SessionSummary {
     var servers: [String] = []
     var leftOut: [(server: String, reason: String)] = []
     var messages = 0
+    /// Messages that only servers hold which have lost touch.
+    var withheld = 0
     var retrieved = 0
     var octets = 0
     var deleted = 0
@@ -37,6 +39,7 @@ struct POP3SessionSummary {
         if !servers.isEmpty {
             metadata["session.servers"] = "\(servers.joined(separator: ","))"
             metadata["session.messages"] = "\(messages)"
+            if withheld > 0 { metadata["session.withheld"] = "\(withheld)" }
             metadata["session.retrieved"] = "\(retrieved)"
             metadata["session.octets"] = "\(octets)"
             metadata["session.deleted"] = "\(deleted)"

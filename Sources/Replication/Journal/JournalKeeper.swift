@@ -1,5 +1,6 @@
 public import CoveyCore
 public import Logging
+public import MailWire
 import NIOCore
 
 /// Keeps the journals of all mailbox servers: reads them, writes deletions to them, copies to each what it lacks
@@ -34,20 +35,22 @@ public actor JournalKeeper: DeletionLog {
         }
     }
 
-    /// Messages in one journal beyond which its entries are written together and the parts removed.
-    static let compactionThreshold = 1_000
-    /// An entry this close to its end is not copied any more: seconds.
-    static let lastDay = 86_400
+    let stores: [any JournalStore]
+    let codec: JournalCodec
+    let settings: Settings
+    let logger: Logger
+    let wallClock: @Sendable () -> Int
+    let clock = ContinuousClock()
 
-    private let stores: [any JournalStore]
-    private let codec: JournalCodec
-    private let settings: Settings
-    private let logger: Logger
-    private let wallClock: @Sendable () -> Int
-    private let clock = ContinuousClock()
-
-    private var union = JournalUnion()
-    private var journals: [JournalState]
+    var union = JournalUnion()
+    var touch: ClusterTouch
+    var journals: [JournalState]
+    /// When this proxy last wrote a heartbeat that was a new one for the cluster.
+    var lastHeartbeat: ContinuousClock.Instant?
+    /// Seconds left to other proxies to write the next heartbeat: with different ones, one proxy writes it, not all.
+    var heartbeatPatience: Int
+    var lastExpiry: ContinuousClock.Instant?
+    var hasToldOfClock = false
     private var batch = PendingBatch()
     private var lastWrite: ContinuousClock.Instant?
     private var isWriteScheduled = false
@@ -66,6 +69,8 @@ public actor JournalKeeper: DeletionLog {
         self.logger = logger
         self.wallClock = wallClock
         journals = stores.map { _ in JournalState() }
+        touch = ClusterTouch(servers: stores.map(\.name), expire: settings.expire)
+        heartbeatPatience = Int.random(in: 0...(touch.interval / 24))
     }
 
     /// Reads all journals again and again until the task is cancelled.
@@ -77,12 +82,28 @@ public actor JournalKeeper: DeletionLog {
         }
     }
 
+    private func readAgainAndAgain(_ server: Int) async {
+        while !Task.isCancelled {
+            await read(server)
+            if journals[server].isReadable { await maintain(server) }
+            try? await clock.sleep(for: settings.poll)
+        }
+    }
+
     // MARK: what sessions ask
 
     public func deletedIDs(of user: String) async -> Set<MaildropID> {
         await waitForReadings()
-        return Set(union.deleted(by: user).map(\.description))
+        return Set(union.deleted(by: user, since: oldestTime).map(\.description))
     }
+
+    public func serversOutOfTouch() async -> Set<String> {
+        let now = wallClock()
+        return Set(stores.indices.filter { touch.hasLostTouch($0, now: now) }.map { stores[$0].name })
+    }
+
+    /// Entries older than this count no more.
+    var oldestTime: Int { touch.time(now: wallClock()) - settings.expire }
 
     public func record(_ deletions: Deletions) async throws(DeletionLogError) {
         // Entries could still be written by LMTP, but what cannot be read hides nothing (design §6).
@@ -109,7 +130,7 @@ public actor JournalKeeper: DeletionLog {
         let ids = deletions.ids.compactMap { UniqueID($0) }
         // All or nothing: an id of neither kind cannot come out of a maildrop of ours.
         guard !ids.isEmpty, ids.count == deletions.ids.count else { return false }
-        batch.entries.append(JournalEntry(user: deletions.user, ids: ids, time: wallClock()))
+        batch.entries.append(JournalEntry(user: deletions.user, ids: ids, time: touch.timeOfEntry(now: wallClock())))
         return true
     }
 
@@ -143,15 +164,19 @@ public actor JournalKeeper: DeletionLog {
         }
     }
 
-    /// Writes entries to one journal; true when the server has all of them on disk.
-    private func write(_ entries: [JournalEntry], to server: Int) async -> Bool {
-        for part in JournalParts.split(entries, size: JournalMessage.mostEntries) {
-            let text = JournalMessage.text(part, heading(), codec: codec)
+    /// Writes entries and marks to one journal; true when the server has all of them on disk.
+    func write(_ entries: [JournalEntry], marks: [JournalMark] = [], to server: Int) async -> Bool {
+        var parts = JournalParts.split(entries, size: JournalMessage.mostEntries)
+        if parts.isEmpty { parts = [[]] }
+        for (number, part) in parts.enumerated() {
+            let marks = number == 0 ? marks : []
+            let text = JournalMessage.text(part, marks: marks, heading(), codec: codec)
             guard await stores[server].append(ByteBuffer(string: text)) else {
                 logger.warning(
                     "journal entry not written", metadata: ["server": "\(stores[server].name)"])
                 return false
             }
+            for mark in marks { touch.add(mark, foundOn: server) }
             for entry in part { union.add(entry, heldBy: server) }
         }
         return true
@@ -164,106 +189,6 @@ public actor JournalKeeper: DeletionLog {
             messageID: "\(now).\(UInt64.random(in: .min ... .max)).covey-journal@\(settings.host)")
     }
 
-    // MARK: reading
-
-    private func readAgainAndAgain(_ server: Int) async {
-        while !Task.isCancelled {
-            await read(server)
-            if journals[server].isReadable { await maintain(server) }
-            try? await clock.sleep(for: settings.poll)
-        }
-    }
-
-    private func read(_ server: Int) async {
-        let started = clock.now
-        do {
-            let reading = try await stores[server].read(known: journals[server].known)
-            if !journals[server].known.isSubset(of: reading.uniqueIDs) {
-                // Messages are gone: compacted by another proxy, or the journal is another one (a restored backup, a
-                // new disk). What it holds is found out anew.
-                journals[server].known = []
-                union.forgetHolder(server)
-                return await read(server, again: reading)
-            }
-            take(reading, from: server)
-            journals[server].succeeded(started) {
-                logger.notice("\($0)", metadata: ["server": "\(stores[server].name)"])
-            }
-        } catch {
-            journals[server].failed {
-                logger.error("\($0)", metadata: ["server": "\(stores[server].name)", "reason": "\(error)"])
-            }
-        }
-    }
-
-    private func read(_ server: Int, again first: JournalReading) async {
-        let started = clock.now
-        take(first, from: server)
-        journals[server].known = []
-        do {
-            take(try await stores[server].read(known: []), from: server)
-            journals[server].succeeded(started) {
-                logger.notice("\($0)", metadata: ["server": "\(stores[server].name)"])
-            }
-        } catch {
-            journals[server].failed {
-                logger.error("\($0)", metadata: ["server": "\(stores[server].name)", "reason": "\(error)"])
-            }
-        }
-    }
-
-    private func take(_ reading: JournalReading, from server: Int) {
-        let oldest = wallClock() - settings.expire
-        for message in reading.new {
-            let contents = JournalMessage.read(message.octets.readableBytesView, codec: codec)
-            for entry in contents.entries where entry.time >= oldest { union.add(entry, heldBy: server) }
-            if contents.invalidLines > 0 {
-                // Left in the mailbox for the operator to look at; it has no effect.
-                logger.warning(
-                    "journal message with lines that are not ours",
-                    metadata: [
-                        "server": "\(stores[server].name)", "unique.id": "\(message.uniqueID)",
-                        "lines": "\(contents.invalidLines)",
-                    ])
-            }
-        }
-        journals[server].known = reading.uniqueIDs
-    }
-
-    // MARK: upkeep
-
-    private func maintain(_ server: Int) async {
-        union.expire(before: wallClock() - settings.expire)
-        if journals[server].known.count > JournalKeeper.compactionThreshold { await compact(server) }
-        // A journal lacks something only when measured against all that can be read.
-        guard journals.allSatisfy({ $0.wasTried }) else { return }
-        if let last = journals[server].lastRepair, last.duration(to: clock.now) < settings.repairInterval {
-            return
-        }
-        journals[server].lastRepair = clock.now
-        let missing = union.missing(on: server, since: wallClock() - settings.expire + JournalKeeper.lastDay)
-        guard !missing.isEmpty, await write(missing, to: server) else { return }
-        logger.notice(
-            "entries copied to a journal that lacked them",
-            metadata: ["server": "\(stores[server].name)", "entries": "\(missing.count)"])
-    }
-
-    /// Writes what a journal holds as one, sees it stored, and only then removes the parts.
-    private func compact(_ server: Int) async {
-        let parts = journals[server].known
-        let held = union.held(by: server, since: wallClock() - settings.expire)
-        guard await write(held, to: server) else { return }
-        do {
-            try await stores[server].remove(parts)
-            journals[server].known.subtract(parts)
-            logger.notice(
-                "journal compacted", metadata: ["server": "\(stores[server].name)", "messages": "\(parts.count)"])
-        } catch {
-            logger.warning(
-                "journal not compacted", metadata: ["server": "\(stores[server].name)", "reason": "\(error)"])
-        }
-    }
-
     // MARK: waiting
 
     /// A login that finds a reading older than `poll` waits for a new one; not for a journal that cannot be read.
@@ -272,5 +197,15 @@ public actor JournalKeeper: DeletionLog {
         while clock.now < deadline, journals.contains(where: { $0.isStale(now: clock.now, limit: settings.poll) }) {
             try? await clock.sleep(for: .milliseconds(20))
         }
+    }
+}
+
+extension JournalKeeper.Settings {
+    /// As a configuration has it.
+    public init(_ configuration: ClusterConfiguration, host: String) {
+        self.init(
+            mailbox: configuration.journal.mailbox, host: host,
+            expire: Int(configuration.journal.expire.components.seconds), poll: configuration.journal.poll,
+            patience: configuration.pop3.loginTimeout)
     }
 }

@@ -10,6 +10,13 @@ struct PendingBatch {
 struct JournalState {
     /// Unique-ids of messages that were read.
     var known: Set<String> = []
+    /// Those among them that were not written with the cluster's key: left in the mailbox for the operator to look at.
+    var foreign: Set<String> = []
+    /// What was told of it.
+    var hasToldOfLostTouch = false
+    var hasToldOfTheFuture = false
+    /// Why it cannot be read.
+    private(set) var failure: String?
     var isReadable = false
     var wasTried = false
     var lastRepair: ContinuousClock.Instant?
@@ -19,12 +26,14 @@ struct JournalState {
     mutating func succeeded(_ started: ContinuousClock.Instant, _ log: (String) -> Void) {
         if wasTried && !isReadable { log("journal can be read again") }
         lastReading = started
+        failure = nil
         isReadable = true
         wasTried = true
     }
 
     /// Calls `log` when this is news.
-    mutating func failed(_ log: (String) -> Void) {
+    mutating func failed(_ reason: String, _ log: (String) -> Void) {
+        failure = reason
         if isReadable || !wasTried { log("journal cannot be read") }
         isReadable = false
         wasTried = true

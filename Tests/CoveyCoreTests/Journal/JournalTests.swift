@@ -137,3 +137,39 @@ private func id(_ number: Int) -> UniqueID {
         #expect(union.deleted(by: "u2@x").isEmpty)
     }
 }
+
+extension JournalUnionTests {
+    @Test func `many entries of many users are found again, and expire in place`() {
+        var union = JournalUnion()
+        for number in 0..<30_000 {
+            union.add(
+                JournalEntry(user: "u\(number % 100)@x", ids: [id(number)], time: 1_000 + number), heldBy: number % 3)
+        }
+        #expect(union.count == 30_000)
+        #expect(union.deleted(by: "u7@x") == Set(stride(from: 7, to: 30_000, by: 100).map(id)))
+        union.expire(before: 1_000 + 29_000)
+        #expect(union.count == 1_000)
+        #expect(union.deleted(by: "u7@x") == Set(stride(from: 29_007, to: 30_000, by: 100).map(id)))
+        let held = (0..<3).map { server in union.held(by: server, since: 0).reduce(0) { $0 + $1.ids.count } }
+        #expect(held.reduce(0, +) == 1_000)
+        #expect(union.missing(on: 0, since: 0).count == 1_000 - held[0])
+        for number in 29_000..<30_000 {
+            union.add(JournalEntry(user: "u\(number % 100)@x", ids: [id(number)], time: 1_000 + number), heldBy: 0)
+        }
+        #expect(union.count == 1_000)
+        #expect(union.missing(on: 0, since: 0).isEmpty)
+        union.expire(before: .max)
+        #expect(union.count == 0)
+        #expect(union.deleted(by: "u7@x").isEmpty)
+    }
+
+    @Test func `an item says who holds it`() {
+        var union = JournalUnion()
+        union.add(JournalEntry(user: "u1@x", ids: [id(1)], time: 5), heldBy: 2)
+        union.add(JournalEntry(user: "u1@x", ids: [id(1)], time: 4), heldBy: 0)
+        union.add(JournalEntry(user: "u2@x", ids: [id(2)], time: 6), heldBy: nil)
+        #expect(
+            union.items { user, _ in user == "u1@x" } == [.init(user: "u1@x", id: id(1), time: 5, holders: [0, 2])])
+        #expect(union.items().count == 2)
+    }
+}

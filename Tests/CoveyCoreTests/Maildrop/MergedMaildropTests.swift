@@ -121,3 +121,28 @@ import Testing
         #expect(LoginName.mailbox(for: name, defaultDomain: domain) == expected)
     }
 }
+
+extension MergedMaildropTests {
+    /// What servers hold; which of them have lost touch; what is shown; how many are withheld.
+    static let touchCases: [([(Int, String)], Set<Int>, String, Int)] = [
+        ([(0, "ab"), (1, "abc")], [], "abc", 0),
+        ([(0, "ab"), (1, "abc")], [1], "ab", 1),
+        ([(0, "abxc"), (1, "b")], [0], "b", 2),
+        ([(1, "abc")], [1], "abc", 0),
+        ([(0, "ab"), (1, "bc")], [0, 1], "abc", 0),
+        ([(0, "a"), (1, "bc"), (2, "bd")], [1, 2], "a", 3),
+    ]
+
+    @Test(arguments: touchCases)
+    func `what only servers that lost touch hold is withheld, unless no other answers`(
+        listings: [(Int, String)], outOfTouch: Set<Int>, expected: String, withheld: Int
+    ) {
+        let maildrop = MergedMaildrop(
+            listings: listings.map { listing($0.0, $0.1) }, preference: [0, 1, 2], deleted: ["x"],
+            outOfTouch: outOfTouch)
+        #expect(maildrop.ids == expected.map { String($0) })
+        #expect(maildrop.withheldCount == withheld)
+        // What the journal names goes, whoever holds it; what is withheld stays.
+        #expect(maildrop.hiddenCopies.count == (listings.contains { $0.1.contains("x") } ? 1 : 0))
+    }
+}

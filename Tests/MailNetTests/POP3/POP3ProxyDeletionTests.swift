@@ -19,6 +19,8 @@ private final class WillingLog: DeletionLog {
     func noteConfirmed(_ deletions: Deletions) {
         confirmed.withLock { $0.append(deletions) }
     }
+
+    func serversOutOfTouch() async -> Set<String> { [] }
 }
 
 @Suite(.timeLimit(.minutes(1))) struct POP3ProxyDeletionTests {

@@ -1,5 +1,6 @@
 import CoveyCore
 import Logging
+import MailWire
 import NIOCore
 import Replication
 import Synchronization
@@ -14,7 +15,10 @@ private final class MemoryJournal: JournalStore {
         var isDown = false
         /// Mail comes in, but nobody can log in.
         var isUnreadable = false
+        /// Messages with deletions that were fetched.
         var fetched = 0
+        /// A reading brings no more than that.
+        var mostAtOnce = Int.max
     }
 
     let name: String
@@ -22,15 +26,29 @@ private final class MemoryJournal: JournalStore {
 
     init(_ name: String) { self.name = name }
 
-    var messages: [ByteBuffer] { state.withLock { $0.messages.map(\.octets) } }
+    /// Messages with deletions; heartbeats are others.
+    var messages: [ByteBuffer] {
+        state.withLock { $0.messages.map(\.octets).filter { String(buffer: $0).contains("\r\ndeleted ") } }
+    }
+    /// Marks in it, in order.
+    var marks: [JournalMark] {
+        state.withLock { state in
+            state.messages.flatMap { JournalMessage.read(Array($0.octets.readableBytesView), codec: codec).marks }
+        }
+    }
+    /// Puts a message there that some program wrote.
+    func put(_ entries: [JournalEntry] = [], marks: [JournalMark] = [], codec other: JournalCodec? = nil) async {
+        let heading = JournalMessage.Heading(mailbox: "j@x", host: "p", date: "-", messageID: "1@p")
+        _ = await append(ByteBuffer(string: JournalMessage.text(entries, marks: marks, heading, codec: other ?? codec)))
+    }
     func setDown(_ isDown: Bool) { state.withLock { $0.isDown = isDown } }
 
     func read(known: Set<String>) async throws -> JournalReading {
         try state.withLock { state in
             if state.isDown || state.isUnreadable { throw Down() }
-            let new = state.messages.filter { !known.contains($0.uniqueID) }
-            state.fetched += new.count
-            return JournalReading(uniqueIDs: Set(state.messages.map(\.uniqueID)), new: new)
+            let new = state.messages.filter { !known.contains($0.uniqueID) }.prefix(state.mostAtOnce)
+            state.fetched += new.count { String(buffer: $0.octets).contains("\r\ndeleted ") }
+            return JournalReading(uniqueIDs: Set(state.messages.map(\.uniqueID)), new: Array(new))
         }
     }
 
@@ -52,7 +70,9 @@ private final class MemoryJournal: JournalStore {
 }
 
 private let now = 1_764_000_000
+private let day = 86_400
 private let key = ClusterKey(octets: Array(0..<32))
+private let codec = JournalCodec(key: key)
 
 private func makeID(_ number: Int) -> String {
     UniqueID(kind: .stamped, digest: (0..<16).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }).description
@@ -190,12 +210,15 @@ private func makeID(_ number: Int) -> String {
         try await running(keeper()) {
             try await keeper().record(Deletions(user: "u1@x", ids: [makeID(1)]))
         }
+        // The clock alone is not believed: a heartbeat says that the cluster has come that far.
+        let early = keeper(expire: 100, at: now + 101)
+        await running(early) { #expect(await early.deletedIDs(of: "u1@x") == [makeID(1)]) }
+        await a.put(marks: [JournalMark(.heartbeat, server: "a", time: now + 101)])
         let later = keeper(expire: 100, at: now + 101)
         await running(later) { #expect(await later.deletedIDs(of: "u1@x").isEmpty) }
     }
 
     @Test func `a journal of more than a thousand messages becomes one, and loses nothing`() async throws {
-        let codec = JournalCodec(key: key)
         for number in 0..<1_001 {
             let entry = JournalEntry(user: "u1@x", ids: [try #require(UniqueID(makeID(number)))], time: now)
             let heading = JournalMessage.Heading(mailbox: "j@x", host: "p", date: "-", messageID: "\(number)@p")
@@ -209,5 +232,118 @@ private func makeID(_ number: Int) -> String {
         b.setDown(true)
         let other = self.keeper()
         await running(other) { #expect(await other.deletedIDs(of: "u1@x").count == 1_001) }
+    }
+
+    @Test func `a journal that comes in parts is read to its end`() async throws {
+        for number in 0..<25 {
+            await a.put([JournalEntry(user: "u1@x", ids: [try #require(UniqueID(makeID(number)))], time: now)])
+        }
+        a.state.withLock { $0.mostAtOnce = 4 }
+        let keeper = keeper()
+        await running(keeper) { #expect(await keeper.deletedIDs(of: "u1@x").count == 25) }
+    }
+
+    @Test func `forged and foreign messages have no effect and survive a compaction`() async throws {
+        let id = try #require(UniqueID(makeID(7)))
+        await a.put(
+            [JournalEntry(user: "u1@x", ids: [id], time: now)],
+            codec: JournalCodec(key: ClusterKey(octets: Array(1..<33))))
+        _ = await a.append(ByteBuffer(string: "Subject: buy now\r\n\r\ndeleted 1 u1@x \(id) aaaa\r\n"))
+        _ = await a.append(ByteBuffer(string: "Subject: empty\r\n\r\n"))
+        await a.put([JournalEntry(user: "u1@x", ids: [try #require(UniqueID(makeID(8)))], time: now)])
+        let keeper = keeper()
+        let survey = await keeper.survey()
+        #expect(survey.map(\.foreign) == [3, 0])
+        #expect(survey.map(\.deletions) == [1, 0])
+        #expect(await keeper.compactAll() == [])
+        #expect(a.state.withLock { $0.messages.count } == 4)
+        #expect(await self.keeper().survey().map(\.foreign) == [3, 0])
+        #expect(await self.keeper().survey().map(\.deletions) == [1, 1])
+    }
+
+    // MARK: heartbeats
+
+    @Test func `a new cluster gets one heartbeat in each journal, however many proxies there are`() async throws {
+        let (first, second) = (keeper(), keeper())
+        await running(first) {
+            await eventually("no heartbeat") { !a.marks.isEmpty && !b.marks.isEmpty }
+            await running(second) {
+                try? await Task.sleep(for: .milliseconds(300))
+                #expect(Set(a.marks) == [JournalMark(.heartbeat, server: "a", time: now)])
+                #expect(Set(b.marks) == [JournalMark(.heartbeat, server: "b", time: now)])
+                #expect(a.marks.count == 1)
+                #expect(await second.serversOutOfTouch().isEmpty)
+            }
+        }
+    }
+
+    @Test
+    func `a server restored from an old backup has lost touch, gets no heartbeat, and is in touch after a resync`()
+        async throws
+    {
+        await a.put(marks: (0...10).map { JournalMark(.heartbeat, server: "a", time: now - $0 * day) })
+        await b.put(marks: [JournalMark(.heartbeat, server: "b", time: now - 6 * day)])
+        let proxy = keeper()
+        await running(proxy) {
+            _ = await proxy.deletedIDs(of: "u1@x")
+            #expect(await proxy.serversOutOfTouch() == ["b"])
+            try? await Task.sleep(for: .milliseconds(300))
+            #expect(b.marks.count == 1)
+            let operating = keeper()
+            _ = await operating.survey()
+            #expect(await operating.markResynced("b"))
+            await eventually("still out of touch") { await proxy.serversOutOfTouch().isEmpty }
+        }
+        let later = keeper(at: now + day + 4_000)
+        await running(later) {
+            await eventually("no heartbeat again") {
+                b.marks.contains(JournalMark(.heartbeat, server: "b", time: now + day + 4_000))
+            }
+        }
+    }
+
+    @Test func `an empty journal in an old cluster has lost touch`() async throws {
+        await a.put(marks: (0...9).map { JournalMark(.heartbeat, server: "a", time: now - $0 * day) })
+        let proxy = keeper()
+        await running(proxy) {
+            _ = await proxy.deletedIDs(of: "u1@x")
+            #expect(await proxy.serversOutOfTouch() == ["b"])
+        }
+    }
+
+    @Test func `marks survive a compaction`() async throws {
+        await a.put(marks: (0...12).map { JournalMark(.heartbeat, server: "a", time: now - $0 * day) })
+        await a.put(marks: [JournalMark(.resynced, server: "a", time: now - 11 * day)])
+        let keeper = keeper()
+        _ = await keeper.survey()
+        #expect(await keeper.compactAll() == [])
+        #expect(
+            Set(a.marks)
+                == Set(
+                    (0...10).map { JournalMark(.heartbeat, server: "a", time: now - $0 * day) }
+                        + [JournalMark(.resynced, server: "a", time: now - 11 * day)]))
+    }
+
+    @Test func `with a clock that is years ahead nothing expires`() async throws {
+        await a.put(
+            [JournalEntry(user: "u1@x", ids: [try #require(UniqueID(makeID(1)))], time: now - day)],
+            marks: [JournalMark(.heartbeat, server: "a", time: now)])
+        let wrong = keeper(at: now + 5_000 * day)
+        await running(wrong) {
+            await eventually("never written") { !b.messages.isEmpty }
+            #expect(await wrong.deletedIDs(of: "u1@x") == [makeID(1)])
+        }
+        #expect(a.marks.allSatisfy { $0.time <= now + 2 * day }, "\(a.marks)")
+    }
+
+    @Test func `a deletion by a proxy whose clock is years behind counts all the same`() async throws {
+        await a.put(marks: [JournalMark(.heartbeat, server: "a", time: now)])
+        let behind = keeper(at: 1_000)
+        try await running(behind) {
+            _ = await behind.deletedIDs(of: "u1@x")
+            try await behind.record(Deletions(user: "u1@x", ids: [makeID(1)]))
+        }
+        let right = keeper()
+        await running(right) { #expect(await right.deletedIDs(of: "u1@x") == [makeID(1)]) }
     }
 }

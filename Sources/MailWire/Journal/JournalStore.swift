@@ -4,10 +4,10 @@ public import NIOCore
 public protocol JournalStore: Sendable {
     /// The server's name in the configuration.
     var name: String { get }
-    /// Reads what is new.
+    /// Reads what is new: all of it, or a part that fits into memory; then the reader asks again.
     ///
     /// - Parameter known: unique-ids of messages that were read before.
-    /// - Throws: where the journal cannot be read, or not to the end.
+    /// - Throws: where the journal cannot be read.
     func read(known: Set<String>) async throws -> JournalReading
     /// Adds a message: true when the server has it on disk.
     func append(_ text: ByteBuffer) async -> Bool
@@ -19,7 +19,7 @@ public protocol JournalStore: Sendable {
 public struct JournalReading: Sendable {
     /// Unique-ids of all its messages.
     public var uniqueIDs: Set<String>
-    /// The messages that were not known: unique-id and octets, header section included.
+    /// Messages that were not known: unique-id and octets, header section included. At least one, where there are any.
     public var new: [(uniqueID: String, octets: ByteBuffer)]
 
     public init(uniqueIDs: Set<String>, new: [(uniqueID: String, octets: ByteBuffer)]) {

@@ -1,0 +1,65 @@
+import CoveyCore
+import Logging
+import MailWire
+import NIOCore
+
+extension JournalKeeper {
+    /// Reads what is new in one server's journal, all of it.
+    func read(_ server: Int) async {
+        let started = clock.now
+        do {
+            try await readToTheEnd(server)
+            journals[server].succeeded(started) {
+                logger.notice("\($0)", metadata: ["server": "\(stores[server].name)"])
+            }
+        } catch {
+            journals[server].failed("\(error)") {
+                logger.error("\($0)", metadata: ["server": "\(stores[server].name)", "reason": "\(error)"])
+            }
+        }
+    }
+
+    /// A long journal comes in parts, each with a login of its own, so that never much of it is in memory at once.
+    private func readToTheEnd(_ server: Int) async throws {
+        var known = journals[server].known
+        // Of a journal that is read from its beginning.
+        var marks: [JournalMark]?
+        while true {
+            let reading = try await stores[server].read(known: known)
+            if !known.isSubset(of: reading.uniqueIDs) {
+                // Messages are gone: compacted by another proxy, or the journal is another one (a restored backup, a
+                // new disk). What it holds is found out anew.
+                known = []
+                journals[server].known = []
+                journals[server].foreign.formIntersection(reading.uniqueIDs)
+                union.forgetHolder(server)
+                marks = []
+            }
+            for message in reading.new {
+                for mark in take(message, from: server) {
+                    if marks == nil { touch.add(mark, foundOn: server) } else { marks?.append(mark) }
+                }
+                known.insert(message.uniqueID)
+            }
+            if known == reading.uniqueIDs || reading.new.isEmpty { break }
+        }
+        journals[server].known = known
+        if let marks { touch.replace(marks, foundOn: server) }
+    }
+
+    /// Takes a message's entries into the union; returns its marks.
+    private func take(_ message: (uniqueID: String, octets: ByteBuffer), from server: Int) -> [JournalMark] {
+        let contents = JournalMessage.read(Array(message.octets.readableBytesView), codec: codec)
+        // However old: what time it is for the journals is known only when all of them were read.
+        for entry in contents.entries { union.add(entry, heldBy: server) }
+        if contents.isForeign, journals[server].foreign.insert(message.uniqueID).inserted {
+            logger.warning(
+                "journal message with lines that are not ours",
+                metadata: [
+                    "server": "\(stores[server].name)", "unique.id": "\(message.uniqueID)",
+                    "lines": "\(contents.invalidLines)",
+                ])
+        }
+        return contents.marks
+    }
+}
