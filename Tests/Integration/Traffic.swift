@@ -16,7 +16,7 @@ final class Traffic: Sendable {
         /// The next message to send; nil when it is enough.
         func next() -> Int? {
             state.withLock { state in
-                guard !state.isEnding, state.answers.count < 5000 else { return nil }
+                guard !state.isEnding, state.answers.count < 100_000 else { return nil }
                 state.answers.append(nil)
                 return state.answers.count - 1
             }
@@ -39,8 +39,8 @@ final class Traffic: Sendable {
                     let outcome = try? lab.send(Traffic.message(number), to: [users[number % users.count]], at: hub)
                     let answer = outcome.map { $0.message ?? $0.recipients.first ?? $0.sender }
                     notes.state.withLock { $0.answers[number] = answer }
-                    // A refused sender does not come back at once.
-                    if answer?.code != 250 { usleep(50_000) }
+                    // A refused sender does not come back at once: two hundred of them would do nothing else.
+                    if answer?.code != 250 { usleep(300_000) }
                 }
             }
         }
