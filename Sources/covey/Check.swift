@@ -15,7 +15,7 @@ struct Check: ParsableCommand {
     var effective = false
 
     func run() throws {
-        let cluster = try options.load()
+        let cluster = try options.load(needs: [.authorityFiles])
         if effective {
             print(cluster.effectiveDescription, terminator: "")
             return

@@ -22,9 +22,11 @@ struct ConfigurationOptions: ParsableArguments {
     var config = "/etc/covey/cluster.toml"
 
     /// The configuration; ends the program with EX_CONFIG and every problem on standard error when it is not valid.
-    func load() throws -> ClusterConfiguration {
+    ///
+    /// - Parameter needs: what must be there beyond what every program needs.
+    func load(needs: Set<ConfigurationLoader.Need> = []) throws -> ClusterConfiguration {
         do {
-            return try ConfigurationLoader.load(path: config)
+            return try ConfigurationLoader.load(path: config, needs: needs)
         } catch {
             complain(error.description)
             throw ExitCode(EX_CONFIG)

@@ -114,6 +114,19 @@ import Testing
         #expect(configuration.cluster.keyFile == "/home/admin/conf/cluster.key")
     }
 
+    @Test func `an authority's file that is not there is reported with its line, where it is needed`() throws {
+        let text = SampleConfiguration.small.replacing(
+            "addresses = [\"192.0.2.21\"]", with: "addresses = [\"192.0.2.21\"]\nca_file = \"/nowhere/ca.pem\"")
+        _ = try SampleConfiguration.load(text)
+        let errors = #expect(throws: ConfigurationErrors.self) {
+            try SampleConfiguration.load(text, needs: [.authorityFiles])
+        }
+        #expect(
+            errors?.description
+                == "/etc/covey/cluster.toml:11: mailbox[a].ca_file: /nowhere/ca.pem cannot be read: "
+                + "No such file or directory; name a PEM file that is there")
+    }
+
     @Test func `a missing configuration is one problem with a remedy`() {
         let errors = #expect(throws: ConfigurationErrors.self) {
             try ConfigurationLoader.load(path: "/etc/covey/other.toml", files: FakeFiles())

@@ -45,7 +45,7 @@ struct FileReader {
         do throws(FileAccessError) {
             _ = try files.read(path, limit: 16 << 20)
         } catch {
-            throw Complaint("\(path) cannot be read: \(error.text)")
+            throw Complaint("\(path) cannot be read: \(error.text)", remedy: "name a PEM file that is there")
         }
     }
 }
