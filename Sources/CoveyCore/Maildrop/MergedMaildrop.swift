@@ -106,6 +106,22 @@ public struct MergedMaildrop: Sendable, Equatable {
         allCopies[firstCopy[message]..<firstCopy[message + 1]]
     }
 
+    /// Messages that one of these servers lacks although it was asked: in the maildrop's order, at most `most`.
+    ///
+    /// - Parameter servers: those that answered.
+    public func lacking(among servers: [Int], most: Int) -> [(message: Int, server: Int)] {
+        var result: [(Int, Int)] = []
+        guard servers.count > 1 else { return result }
+        for message in ids.indices {
+            let copies = copies(of: message)
+            for server in servers where !copies.contains(where: { $0.server == server }) {
+                guard result.count < most else { return result }
+                result.append((message, server))
+            }
+        }
+        return result
+    }
+
     /// Size that LIST shows: that of the copy which RETR would send.
     public func octets(of message: Int) -> Int {
         allCopies[firstCopy[message]].octets
