@@ -302,6 +302,7 @@ final class POP3ClientHandler: ChannelInboundHandler {
         if case .retrieving(let retrieval) = last { retrieval.cancel() }
         for server in servers { server.backend.close() }
         servers = []
+        if let context, let maildrop { FreedMemory.giveBack(after: maildrop.count, eventLoop: context.eventLoop) }
         maildrop = nil
         if case .updating = last, end == .clientClosed { return }
         summary.end = end
