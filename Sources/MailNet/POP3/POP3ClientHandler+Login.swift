@@ -6,11 +6,26 @@ internal import NIOCore
 /// Logging in, at all mailbox servers at once.
 extension POP3ClientHandler {
     func logIn(user: String, password: POP3Password) {
+        switch shared.limits.login(origin) {
+        case .ask: askServers(user: user, password: password)
+        case .askAfter(let wait):
+            guard let context else { return }
+            work = .delaying(
+                context.eventLoop.assumeIsolated().scheduleTask(in: wait) {
+                    self.askServers(user: user, password: password)
+                })
+        case .refuse:
+            summary.refusedLogins += 1
+            workDone(session.loginFailed(.tooManyFailures, reply: &reply))
+        }
+    }
+
+    private func askServers(user: String, password: POP3Password) {
         guard let context else { return }
         let mailbox = LoginName.mailbox(for: user, defaultDomain: shared.settings.defaultDomain)
         summary.user = mailbox
         let opening = POP3MaildropOpening(
-            login: .init(user: mailbox, password: password, client: context.remoteAddress),
+            login: .init(user: mailbox, password: password, client: origin.address),
             shared: shared, eventLoop: context.eventLoop)
         work = .opening(opening)
         opening.start { [self] outcome in
@@ -28,6 +43,7 @@ extension POP3ClientHandler {
                 }
                 workDone(session.loggedIn(messages, reply: &reply))
             case .refused:
+                shared.limits.loginFailed(origin, credentials: [Array(mailbox.utf8), password.octets])
                 summary.refusedLogins += 1
                 workDone(session.loginFailed(.refused, reply: &reply))
             case .unavailable:
