@@ -98,7 +98,7 @@ import Testing
         }
     }
 
-    @Test func `TLS begins after the header`() async throws {
+    @Test @BlockingThread func `TLS begins after the header`() async throws {
         let certificates = try TestCertificates.shared.get()
         let tls = try ClientTLS(
             certificate: try certificates.certificate("IP:127.0.0.1"), privateKey: certificates.privateKey)

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// covey-pop3d as a process: another certificate without a restart.
-@Suite(.serialized, .timeLimit(.minutes(2))) struct CertificateReloadTests {
+@Suite(.serialized, .timeLimit(.minutes(2))) @BlockingThread struct CertificateReloadTests {
     /// A daemon with a certificate of `certificates` in files of its own directory.
     private static func proxy(
         _ certificates: TestCertificates, before server: ScriptedPOP3Server
