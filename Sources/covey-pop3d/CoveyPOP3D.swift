@@ -75,7 +75,8 @@ struct CoveyPOP3D: ParsableCommand {
             try RunningJournal(configuration, host: hostName, group: group, logger: logger)
         }
         let server = POP3ProxyServer(
-            settings: settings, deletionLog: journal ?? NoDeletionLog(), group: group, logger: logger)
+            settings: settings, deletionLog: journal ?? NoDeletionLog(), healer: journal?.healer ?? NoHealer(),
+            group: group, logger: logger)
         let pop3 = configuration.pop3
         for (key, endpoints, isEncrypted) in [("listen", pop3.listen, false), ("listen_tls", pop3.listenTLS, true)] {
             do {

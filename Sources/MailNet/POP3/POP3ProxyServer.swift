@@ -27,15 +27,18 @@ public final class POP3ProxyServer: Sendable {
     /// Looks after the certificate's files while there are listeners.
     private let certificateWatch = Mutex<Task<Void, Never>?>(nil)
 
-    /// - Parameter deletionLog: where deletions go that a server missed.
+    /// - Parameters:
+    ///   - deletionLog: where deletions go that a server missed.
+    ///   - healer: is told of copies that a server lacks.
     public init(
-        settings: POP3ProxySettings, deletionLog: any DeletionLog, group: any EventLoopGroup, logger: Logger
+        settings: POP3ProxySettings, deletionLog: any DeletionLog, healer: any MaildropHealer = NoHealer(),
+        group: any EventLoopGroup, logger: Logger
     ) {
         self.shared = Mutex(
             POP3Shared(
                 settings: settings, cache: UniqueIDCache(),
                 health: POP3ServerHealth(settings: settings, group: group, logger: logger), deletionLog: deletionLog,
-                limits: ClientLimits(logger: logger), logger: logger))
+                healer: healer, limits: ClientLimits(logger: logger), logger: logger))
         self.group = group
         self.registry = POP3ConnectionRegistry(limit: settings.maxConnections)
         self.logger = logger
@@ -44,7 +47,9 @@ public final class POP3ProxyServer: Sendable {
     /// Connections that come from now on use other settings; those that are there end with theirs. Listeners stay.
     ///
     /// What is known of servers is kept while the servers are the same.
-    public func reconfigure(settings: POP3ProxySettings, deletionLog: any DeletionLog) {
+    public func reconfigure(
+        settings: POP3ProxySettings, deletionLog: any DeletionLog, healer: any MaildropHealer = NoHealer()
+    ) {
         let old = shared.withLock { $0 }
         let isSame =
             settings.servers.count == old.settings.servers.count
@@ -55,7 +60,7 @@ public final class POP3ProxyServer: Sendable {
         let new = POP3Shared(
             settings: settings, cache: isSame && settings.key == old.settings.key ? old.cache : UniqueIDCache(),
             health: keepsHealth ? old.health : POP3ServerHealth(settings: settings, group: group, logger: logger),
-            deletionLog: deletionLog, limits: old.limits, logger: logger)
+            deletionLog: deletionLog, healer: healer, limits: old.limits, logger: logger)
         registry.change(limit: settings.maxConnections)
         shared.withLock { $0 = new }
         if !keepsHealth { old.health.stop() }
