@@ -40,7 +40,7 @@ struct POP3Admission {
         }
         // The listener has stayed, but a reload has taken the certificate away.
         guard let tls = shared.settings.clientTLS else { throw Refused.noCertificate }
-        return [tls.handler(), POP3ClientHandler(shared: shared, origin: origin, tls: .active)]
+        return tls.handlers() + [POP3ClientHandler(shared: shared, origin: origin, tls: .active)]
     }
 
     /// Where TLS is expected, no words: they would cost a handshake, or arrive as rubbish.

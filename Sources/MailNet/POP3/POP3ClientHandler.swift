@@ -169,7 +169,7 @@ final class POP3ClientHandler: ChannelInboundHandler {
         flushReply()
         summary.tls = "stls"
         do {
-            try context.pipeline.syncOperations.addHandler(tls.handler(), position: .first)
+            try context.pipeline.syncOperations.addHandlers(tls.handlers(), position: .first)
         } catch {
             close(.clientClosed)
         }
