@@ -67,9 +67,11 @@ struct CoveyMilter: ParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         let files = Machine.raiseDescriptorLimit(to: 8192)
         let hub = CurrentHub(try maker.make(configuration))
+        let queueWatch = QueueWatch(logger: logger, now: { time(nil) })
+        let monitor = HubMonitor(current: hub, queueWatch: queueWatch, logger: logger)
+        monitor.start(at: configuration.monitor.listen(for: .milter))
         try listen(configuration.milter.socket, as: user, hub: hub)
         let reload = Reload(maker: maker, current: hub, logger: logger)
-        let queueWatch = QueueWatch(logger: logger, now: { time(nil) })
         logger.notice(
             "ready",
             metadata: [
@@ -83,7 +85,7 @@ struct CoveyMilter: ParsableCommand {
             }
         }
         Task.detached { await queueWatch.run() }
-        try withExtendedLifetime(ReloadSignal { reload.run() }) { try MilterServer.run() }
+        try withExtendedLifetime((monitor, ReloadSignal { reload.run() })) { try MilterServer.run() }
         drain(hub, logger: logger)
     }
 

@@ -12,6 +12,7 @@ struct HubMaker: Sendable {
     /// `--host`, if given.
     let host: String?
     let discardPolicy: DiscardPolicy
+    let statistics = HubStatistics()
     let logger: Logger
 
     init(file: String, host: String?, logger: Logger) {
@@ -43,7 +44,7 @@ struct HubMaker: Sendable {
         return Hub(
             configuration: configuration, servers: servers, hostName: hostName,
             spoolDirectory: getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp", spoolBudget: budget,
-            discardPolicy: discardPolicy,
+            discardPolicy: discardPolicy, statistics: statistics,
             executors: MultiThreadedEventLoopGroup.singleton.makeIterator().map { EventLoopExecutor($0) },
             logger: logger)
     }

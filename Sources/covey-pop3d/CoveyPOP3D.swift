@@ -82,6 +82,10 @@ struct CoveyPOP3D: ParsableCommand {
         } catch {
             throw StartFailure("\(config): pop3.listen: \(error); end the program that uses it, or name another port")
         }
+        let reload = ProxyReload(
+            configuration, journal, server, file: config, host: host, group: group, logger: logger)
+        let monitor = MonitorServer(server, reload, host: hostName, group: group)
+        try waitFor { await monitor.start(at: configuration.monitor.listen(for: .pop3d), logger: logger) }
         try user?.become()
         logger.info(
             "Ready",
@@ -91,8 +95,6 @@ struct CoveyPOP3D: ParsableCommand {
                 "process.user": "\(user?.name ?? "unchanged")",
             ])
 
-        let reload = ProxyReload(
-            configuration, journal, server, file: config, host: host, group: group, logger: logger)
         withExtendedLifetime(ReloadSignal { reload.run() }) { stop.wait() }
         logger.info("Stopping", metadata: ["sessions.open": "\(server.connections)"])
         try waitFor { await server.shutDown(grace: CoveyPOP3D.grace) }

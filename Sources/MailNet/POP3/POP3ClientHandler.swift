@@ -1,4 +1,5 @@
 internal import CoveyCore
+internal import Glibc
 internal import Logging
 internal import MailWire
 internal import NIOCore
@@ -9,6 +10,7 @@ struct POP3Shared: Sendable {
     let cache: UniqueIDCache
     let health: POP3ServerHealth
     let deletionLog: any DeletionLog
+    let statistics: ProxyStatistics
     let logger: Logger
 }
 
@@ -53,6 +55,10 @@ final class POP3ClientHandler: ChannelInboundHandler {
     private var lastActivity = NIODeadline.now()
     private var watch: Scheduled<Void>?
     private var summary = POP3SessionSummary(client: "")
+    /// Whether a login was accepted.
+    private var hadMaildrop = false
+    /// Of `summary.octets`, those that are in the statistics.
+    private var countedOctets = 0
 
     init(shared: POP3Shared) {
         self.shared = shared
@@ -167,9 +173,11 @@ final class POP3ClientHandler: ChannelInboundHandler {
             login: .init(user: mailbox, password: password, client: context.remoteAddress),
             shared: shared, eventLoop: context.eventLoop)
         work = .opening(opening)
+        let began = NIODeadline.now()
         opening.start { [self] outcome in
             lastActivity = .now()
             summary.leftOut = opening.leftOut
+            count(outcome, leftOut: opening.leftOut.map(\.server), since: began)
             switch outcome {
             case .opened(let maildrop, let servers):
                 self.maildrop = maildrop
@@ -201,7 +209,8 @@ final class POP3ClientHandler: ChannelInboundHandler {
         flushReply()
         let sources = maildrop.copies(of: message).compactMap { copy in
             servers.first { $0.index == copy.server }.map {
-                POP3Retrieval.Source(backend: $0.backend, number: copy.number, octets: copy.octets)
+                POP3Retrieval.Source(
+                    server: $0.index, backend: $0.backend, number: copy.number, octets: copy.octets)
             }
         }
         let retrieval = POP3Retrieval(
@@ -220,9 +229,11 @@ final class POP3ClientHandler: ChannelInboundHandler {
                     context.write(wrapOutboundOut(octets), promise: nil)
                 },
                 flush: { [self] in context?.flush() },
+                failOver: { [self] in countFailover(from: $0, to: $1) },
                 isWritable: { [self] in context?.channel.isWritable ?? true },
                 end: { [self] end in
                     if case .complete = end, lines == nil { summary.retrieved += 1 }
+                    count(end)
                     workDone(session.retrievalEnds(end, reply: &reply), end: .brokenOff)
                 }))
         work = .retrieving(retrieval)
@@ -255,6 +266,7 @@ final class POP3ClientHandler: ChannelInboundHandler {
         servers = []
         update.start { [self] complete in
             if complete { summary.deleted = marked.count }
+            shared.statistics.count { $0.countUpdate(deleted: marked.count, isComplete: complete) }
             finishUpdate(complete: complete)
         }
     }
@@ -264,7 +276,7 @@ final class POP3ClientHandler: ChannelInboundHandler {
         if case .closed = work {
             // The client went after its QUIT: told only now, because only now it is known what became of it.
             summary.end = end
-            summary.log(to: shared.logger)
+            tell()
             return
         }
         workDone(session.updated(complete: complete, reply: &reply), end: end)
@@ -301,7 +313,55 @@ final class POP3ClientHandler: ChannelInboundHandler {
         maildrop = nil
         if case .updating = last, end == .clientClosed { return }
         summary.end = end
+        tell()
+    }
+
+    // MARK: What is told
+
+    /// The session's one log line, and its place in the statistics.
+    private func tell() {
         summary.log(to: shared.logger)
+        shared.statistics.count {
+            $0.countSent(octets: takeOctets())
+            $0.countEnd(summary.end.rawValue.split(separator: " ").joined(separator: "_"), hadMaildrop: hadMaildrop)
+        }
+    }
+
+    private func count(_ outcome: POP3MaildropOpening.Outcome, leftOut: [String], since began: NIODeadline) {
+        let time = Duration.nanoseconds((NIODeadline.now() - began).nanoseconds)
+        shared.statistics.count { figures in
+            switch outcome {
+            case .opened:
+                hadMaildrop = true
+                figures.countLogin(.accepted, time: time, leftOut: leftOut)
+            case .refused: figures.countLogin(.refused, time: time, leftOut: [])
+            case .unavailable: figures.countLogin(.unavailable, time: time, leftOut: [])
+            }
+        }
+    }
+
+    private func count(_ end: POP3Session.RetrievalEnd) {
+        shared.statistics.count { figures in
+            figures.countSent(octets: takeOctets())
+            switch end {
+            case .complete: figures.countRetrieval(isComplete: true)
+            case .brokenOff: figures.countRetrieval(isComplete: false)
+            case .impossible: break
+            }
+        }
+    }
+
+    /// Octets sent since this was last asked.
+    private func takeOctets() -> Int {
+        defer { countedOctets = summary.octets }
+        return summary.octets - countedOctets
+    }
+
+    private func countFailover(from old: Int, to new: Int) {
+        let servers = shared.settings.servers
+        shared.statistics.count {
+            $0.countFailover(from: servers[old].name, to: servers[new].name, time: Int(time(nil)))
+        }
     }
 
     // MARK: Time

@@ -23,6 +23,7 @@ public final class POP3ProxyServer: Sendable {
     private let group: any EventLoopGroup
     private let registry: POP3ConnectionRegistry
     private let listeners = Mutex<[any Channel]>([])
+    private let statistics = ProxyStatistics()
     private let logger: Logger
 
     /// - Parameter deletionLog: where deletions go that a server missed.
@@ -33,7 +34,7 @@ public final class POP3ProxyServer: Sendable {
             POP3Shared(
                 settings: settings, cache: UniqueIDCache(),
                 health: POP3ServerHealth(settings: settings, group: group, logger: logger), deletionLog: deletionLog,
-                logger: logger))
+                statistics: statistics, logger: logger))
         self.group = group
         self.registry = POP3ConnectionRegistry(limit: settings.maxConnections)
         self.logger = logger
@@ -53,7 +54,7 @@ public final class POP3ProxyServer: Sendable {
         let new = POP3Shared(
             settings: settings, cache: isSame && settings.key == old.settings.key ? old.cache : UniqueIDCache(),
             health: keepsHealth ? old.health : POP3ServerHealth(settings: settings, group: group, logger: logger),
-            deletionLog: deletionLog, logger: logger)
+            deletionLog: deletionLog, statistics: statistics, logger: logger)
         registry.change(limit: settings.maxConnections)
         shared.withLock { $0 = new }
         if !keepsHealth { old.health.stop() }
@@ -61,6 +62,18 @@ public final class POP3ProxyServer: Sendable {
 
     /// Number of client connections now.
     public var connections: Int { registry.all.count }
+
+    /// Whether new connections are taken.
+    public var isListening: Bool { listeners.withLock { !$0.isEmpty } }
+
+    /// What the proxy counted so far.
+    public var figures: ProxyFigures { statistics.now }
+
+    /// The mailbox servers as logins see them, in configuration order.
+    public var servers: [ProxySnapshot.Server] { shared.withLock { $0 }.health.snapshot }
+
+    /// `pop3.max_connections` in force.
+    public var mostConnections: Int { shared.withLock { $0 }.settings.maxConnections }
 
     /// Starts to listen; returns the addresses bound, in the order given. Throws `POP3ListenError`.
     ///
@@ -105,7 +118,9 @@ public final class POP3ProxyServer: Sendable {
             .childChannelOption(.writeBufferWaterMark, value: .init(low: 64 * 1_024, high: 256 * 1_024))
             .childChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture {
-                    if registry.admit(channel) {
+                    let isAdmitted = registry.admit(channel)
+                    statistics.count { $0.countConnection(isAccepted: isAdmitted) }
+                    if isAdmitted {
                         try channel.pipeline.syncOperations.addHandler(
                             POP3ClientHandler(shared: shared.withLock { $0 }))
                     } else {
