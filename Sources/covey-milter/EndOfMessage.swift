@@ -57,6 +57,7 @@ struct EndOfMessage {
         if verdict == .proceed, case .proceed(_, let copies) = report.decision {
             missing = copies.map { hub.configuration.mailboxes[$0.server].name }
         }
+        if !missing.isEmpty { hub.queueWatch.expectCopies() }
         hub.statistics.count(
             EndOfMessage.counted(verdict), at: door, octets: message.body.length, report, missing: missing)
     }

@@ -13,6 +13,7 @@ final class Hub: Sendable {
     let leftToMTA: LeftToMTA
     let discardPolicy: DiscardPolicy
     let statistics: HubStatistics
+    let queueWatch: QueueWatch
     let logger: Logger
     /// The host's full name, for the trace.
     let hostName: String
@@ -23,7 +24,7 @@ final class Hub: Sendable {
 
     init(
         configuration: ClusterConfiguration, servers: [HubServer], hostName: String, spoolDirectory: String,
-        spoolBudget: SpoolBudget, discardPolicy: DiscardPolicy, statistics: HubStatistics,
+        spoolBudget: SpoolBudget, discardPolicy: DiscardPolicy, statistics: HubStatistics, queueWatch: QueueWatch,
         executors: [EventLoopExecutor], logger: Logger
     ) {
         self.executors = executors
@@ -35,6 +36,7 @@ final class Hub: Sendable {
         self.logger = logger
         self.discardPolicy = discardPolicy
         self.statistics = statistics
+        self.queueWatch = queueWatch
         rules = RecipientRules(configuration)
         let fanOut = FanOut(servers.map(\.destination))
         delivery = HubDelivery(fanOut: fanOut, minimum: configuration.milter.minCopies)

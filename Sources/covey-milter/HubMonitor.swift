@@ -11,12 +11,12 @@ final class HubMonitor: Sendable {
     private let current: CurrentHub
     private let logger: Logger
 
-    init(current: CurrentHub, queueWatch: QueueWatch, logger: Logger) {
+    init(current: CurrentHub, logger: Logger) {
         let started = time(nil)
         self.current = current
         self.logger = logger
         server = MonitorServer(group: MultiThreadedEventLoopGroup.singleton) {
-            HubMonitor.content(current, queueWatch, started: started)
+            HubMonitor.content(current.now, deliveries: current.deliveriesInFlight, started: started)
         }
     }
 
@@ -26,8 +26,7 @@ final class HubMonitor: Sendable {
         waitFor(on: current.now.executor, reportingEvery: 60, {}) { await server.start(at: endpoint, logger: logger) }
     }
 
-    private static func content(_ current: CurrentHub, _ queueWatch: QueueWatch, started: Int) -> MonitorContent {
-        let hub = current.now
+    private static func content(_ hub: Hub, deliveries: Int, started: Int) -> MonitorContent {
         let snapshot = HubSnapshot(
             host: String(hub.hostName.prefix { $0 != "." }), now: time(nil), started: started,
             figures: hub.statistics.now,
@@ -35,8 +34,8 @@ final class HubMonitor: Sendable {
                 let reason = server.destination.downReason
                 return .init(name: server.destination.name, isUp: reason == nil, reason: reason)
             },
-            minCopies: hub.configuration.milter.minCopies, queue: queueWatch.gauges, spool: hub.spoolBudget.inUse,
-            spoolLimit: hub.configuration.milter.spoolLimit, deliveries: current.deliveriesInFlight,
+            minCopies: hub.configuration.milter.minCopies, queue: hub.queueWatch.gauges, spool: hub.spoolBudget.inUse,
+            spoolLimit: hub.configuration.milter.spoolLimit, deliveries: deliveries,
             process: .now(started: started))
         return MonitorContent(status: snapshot.status, metrics: snapshot.metrics)
     }

@@ -42,6 +42,8 @@ public struct DaemonStatus: Sendable, Equatable {
     public struct Figure: Sendable, Equatable {
         public enum Unit: Sendable {
             case count, octets
+            /// 1 or 0.
+            case flag
             /// Seconds since 1970.
             case moment
         }

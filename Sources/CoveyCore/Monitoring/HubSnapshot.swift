@@ -59,7 +59,7 @@ public struct HubSnapshot: Sendable {
             } + [
                 .init("deliveries", "Being delivered now", deliveries),
                 .init("copies_given_up", "Missing copies given up", queue.givenUp),
-                .init("message_octets", "Of all messages", figures.octets, .octets),
+                .init("message_octets", "Bodies of all messages", figures.octets, .octets),
                 .init("spool_octets", "Large bodies in temporary files", spool, .octets),
                 .init("spool_limit_octets", "spool_limit", spoolLimit, .octets),
             ] + (queue.lookedAt.map { [.init("queue_read", "Queue last read", $0, .moment)] } ?? []))

@@ -83,10 +83,10 @@ public struct ProxySnapshot: Sendable {
         ]
         if let journal {
             list += [
-                .init("journal_readable", "Journal can be read", journal.isReadable ? 1 : 0),
+                .init("journal_readable", "Journal can be read", journal.isReadable ? 1 : 0, .flag),
                 .init("journal_missing", "Entries its journal lacks", journal.missing),
                 .init("journal_foreign", "Foreign messages there", journal.foreign),
-                .init("lost_touch", "Has lost touch", journal.hasLostTouch ? 1 : 0),
+                .init("lost_touch", "Has lost touch", journal.hasLostTouch ? 1 : 0, .flag),
             ]
         }
         return .init(name: server.name, isUp: isUp(server), reason: reason(server), figures: list)

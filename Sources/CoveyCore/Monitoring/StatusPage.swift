@@ -29,7 +29,7 @@ public enum StatusPage {
             \(problems(status))<h2>Mailbox servers</h2>
             <div class="cards">
             \(status.servers.map { card($0, now: status.now) }.joined())</div>
-            <h2>Since the start</h2>
+            <h2>Now and since the start</h2>
             \(figures(status.figures, now: status.now))\
             \(status.latency.map { "<h2>Time of a login</h2>\n" + bars($0) } ?? "")\
             \(status.failovers.map { failovers($0, now: status.now) } ?? "")</main>
@@ -100,6 +100,7 @@ public enum StatusPage {
         switch figure.unit {
         case .count: grouped(figure.value)
         case .octets: octets(figure.value)
+        case .flag: figure.value == 0 ? "no" : "yes"
         case .moment: "\(span(now - figure.value)) ago"
         }
     }
