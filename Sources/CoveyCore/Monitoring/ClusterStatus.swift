@@ -55,7 +55,7 @@ public struct ClusterStatus: Sendable {
     public let daemons: [Daemon]
     public let servers: [Server]
 
-    /// What a port said that was asked directly: nil for an answer, else why there was none.
+    /// What came of asking a mailbox server's port directly.
     public typealias Probe = @Sendable (_ server: String, _ port: Port) -> ProbeResult
     public enum Port: Sendable { case delivery, pop3 }
     public enum ProbeResult: Sendable, Equatable {

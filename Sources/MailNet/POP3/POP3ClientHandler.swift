@@ -1,5 +1,4 @@
 internal import CoveyCore
-internal import Glibc
 internal import Logging
 internal import MailWire
 internal import NIOCore
@@ -10,6 +9,7 @@ struct POP3Shared: Sendable {
     let cache: UniqueIDCache
     let health: POP3ServerHealth
     let deletionLog: any DeletionLog
+    let healer: any MaildropHealer
     let statistics: ProxyStatistics
     let logger: Logger
 }
@@ -51,17 +51,17 @@ final class POP3ClientHandler: ChannelInboundHandler {
     private var context: ChannelHandlerContext?
 
     private var maildrop: MergedMaildrop?
+    /// For the healer, when the session is over.
+    private var healing: HealingRequest?
     private var servers: [POP3SessionServer] = []
     private var lastActivity = NIODeadline.now()
     private var watch: Scheduled<Void>?
     private var summary = POP3SessionSummary(client: "")
-    /// Whether a login was accepted.
-    private var hadMaildrop = false
-    /// Of `summary.octets`, those that are in the statistics.
-    private var countedOctets = 0
+    private var account: SessionAccount
 
     init(shared: POP3Shared) {
         self.shared = shared
+        account = SessionAccount(shared)
     }
 
     // MARK: Channel events
@@ -169,19 +169,20 @@ final class POP3ClientHandler: ChannelInboundHandler {
         guard let context else { return }
         let mailbox = LoginName.mailbox(for: user, defaultDomain: shared.settings.defaultDomain)
         summary.user = mailbox
-        let opening = POP3MaildropOpening(
-            login: .init(user: mailbox, password: password, client: context.remoteAddress),
-            shared: shared, eventLoop: context.eventLoop)
+        let login = POP3ServerOpening.Login(user: mailbox, password: password, client: context.remoteAddress)
+        let opening = POP3MaildropOpening(login: login, shared: shared, eventLoop: context.eventLoop)
         work = .opening(opening)
         let began = NIODeadline.now()
         opening.start { [self] outcome in
             lastActivity = .now()
             summary.leftOut = opening.leftOut
-            count(outcome, leftOut: opening.leftOut.map(\.server), since: began)
+            account.loginEnded(outcome, leftOut: opening.leftOut.map(\.server), since: began)
             switch outcome {
             case .opened(let maildrop, let servers):
                 self.maildrop = maildrop
                 self.servers = servers
+                healing = HealingRequest(
+                    maildrop, servers: servers.map(\.index), login: login, shared: shared, group: context.eventLoop)
                 summary.messages = maildrop.count
                 summary.withheld = maildrop.withheldCount
                 summary.servers = servers.map { shared.settings.servers[$0.index].name }
@@ -229,11 +230,11 @@ final class POP3ClientHandler: ChannelInboundHandler {
                     context.write(wrapOutboundOut(octets), promise: nil)
                 },
                 flush: { [self] in context?.flush() },
-                failOver: { [self] in countFailover(from: $0, to: $1) },
+                failOver: { [self] in account.failedOver(from: $0, to: $1) },
                 isWritable: { [self] in context?.channel.isWritable ?? true },
                 end: { [self] end in
                     if case .complete = end, lines == nil { summary.retrieved += 1 }
-                    count(end)
+                    account.retrievalEnded(end, summary)
                     workDone(session.retrievalEnds(end, reply: &reply), end: .brokenOff)
                 }))
         work = .retrieving(retrieval)
@@ -266,7 +267,7 @@ final class POP3ClientHandler: ChannelInboundHandler {
         servers = []
         update.start { [self] complete in
             if complete { summary.deleted = marked.count }
-            shared.statistics.count { $0.countUpdate(deleted: marked.count, isComplete: complete) }
+            account.updated(deleted: marked.count, isComplete: complete)
             finishUpdate(complete: complete)
         }
     }
@@ -276,7 +277,7 @@ final class POP3ClientHandler: ChannelInboundHandler {
         if case .closed = work {
             // The client went after its QUIT: told only now, because only now it is known what became of it.
             summary.end = end
-            tell()
+            report()
             return
         }
         workDone(session.updated(complete: complete, reply: &reply), end: end)
@@ -310,58 +311,19 @@ final class POP3ClientHandler: ChannelInboundHandler {
         if case .retrieving(let retrieval) = last { retrieval.cancel() }
         for server in servers { server.backend.close() }
         servers = []
+        if let context, let maildrop { FreedMemory.giveBack(after: maildrop.count, eventLoop: context.eventLoop) }
         maildrop = nil
         if case .updating = last, end == .clientClosed { return }
         summary.end = end
-        tell()
+        report()
     }
 
-    // MARK: What is told
-
-    /// The session's one log line, and its place in the statistics.
-    private func tell() {
+    /// All is done: no connection of this session is at work any more.
+    private func report() {
         summary.log(to: shared.logger)
-        shared.statistics.count {
-            $0.countSent(octets: takeOctets())
-            $0.countEnd(summary.end.rawValue.split(separator: " ").joined(separator: "_"), hadMaildrop: hadMaildrop)
-        }
-    }
-
-    private func count(_ outcome: POP3MaildropOpening.Outcome, leftOut: [String], since began: NIODeadline) {
-        let time = Duration.nanoseconds((NIODeadline.now() - began).nanoseconds)
-        shared.statistics.count { figures in
-            switch outcome {
-            case .opened:
-                hadMaildrop = true
-                figures.countLogin(.accepted, time: time, leftOut: leftOut)
-            case .refused: figures.countLogin(.refused, time: time, leftOut: [])
-            case .unavailable: figures.countLogin(.unavailable, time: time, leftOut: [])
-            }
-        }
-    }
-
-    private func count(_ end: POP3Session.RetrievalEnd) {
-        shared.statistics.count { figures in
-            figures.countSent(octets: takeOctets())
-            switch end {
-            case .complete: figures.countRetrieval(isComplete: true)
-            case .brokenOff: figures.countRetrieval(isComplete: false)
-            case .impossible: break
-            }
-        }
-    }
-
-    /// Octets sent since this was last asked.
-    private func takeOctets() -> Int {
-        defer { countedOctets = summary.octets }
-        return summary.octets - countedOctets
-    }
-
-    private func countFailover(from old: Int, to new: Int) {
-        let servers = shared.settings.servers
-        shared.statistics.count {
-            $0.countFailover(from: servers[old].name, to: servers[new].name, time: Int(time(nil)))
-        }
+        account.ended(summary)
+        if let healing { shared.healer.sessionEnded(healing) }
+        healing = nil
     }
 
     // MARK: Time
