@@ -67,9 +67,10 @@ struct CoveyMilter: ParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         let files = Machine.raiseDescriptorLimit(to: 8192)
         let hub = CurrentHub(try maker.make(configuration))
+        let monitor = HubMonitor(current: hub, logger: logger)
+        monitor.start(at: configuration.monitor.listen(for: .milter))
         try listen(configuration.milter.socket, as: user, hub: hub)
         let reload = Reload(maker: maker, current: hub, logger: logger)
-        let queueWatch = QueueWatch(logger: logger, now: { time(nil) })
         logger.notice(
             "ready",
             metadata: [
@@ -82,8 +83,8 @@ struct CoveyMilter: ParsableCommand {
                 try? await Task.sleep(for: .seconds(60))
             }
         }
-        Task.detached { await queueWatch.run() }
-        try withExtendedLifetime(ReloadSignal { reload.run() }) { try MilterServer.run() }
+        Task.detached { await maker.queueWatch.run() }
+        try withExtendedLifetime((monitor, ReloadSignal { reload.run() })) { try MilterServer.run() }
         drain(hub, logger: logger)
     }
 
