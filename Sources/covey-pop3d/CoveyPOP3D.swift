@@ -93,7 +93,15 @@ struct CoveyPOP3D: ParsableCommand {
 
         let reload = ProxyReload(
             configuration, journal, server, file: config, host: host, group: group, logger: logger)
-        withExtendedLifetime(ReloadSignal { reload.run() }) { stop.wait() }
+        let manager = ServiceManager()
+        manager.tell(.ready, status: reload.status)
+        let signal = ReloadSignal {
+            manager.tell(.reloading, status: "reads the configuration")
+            reload.run()
+            manager.tell(.ready, status: reload.status)
+        }
+        withExtendedLifetime(signal) { stop.wait() }
+        manager.tell(.stopping, status: "open sessions may go on for \(CoveyPOP3D.grace): \(server.connections)")
         logger.info("Stopping", metadata: ["sessions.open": "\(server.connections)"])
         try waitFor { await server.shutDown(grace: CoveyPOP3D.grace) }
         logger.info("Stopped")

@@ -35,6 +35,11 @@ final class ProxyReload: Sendable {
         self.logger = logger
     }
 
+    /// For `systemctl status`.
+    var status: String {
+        "merges \(state.withLock(\.configuration).mailboxes.map(\.name).joined(separator: ", "))"
+    }
+
     /// Not to be called twice at once.
     func run() {
         let new: ClusterConfiguration
