@@ -267,8 +267,10 @@ stopped() {
         else
             say "Repair it, then go on:    ${again[*]}"
             say "  (what is done is left alone)"
-            say "or go back:               ${again[*]} --rollback"
-            say "  (to the packages before, on every host that has the new ones)"
+            if ((${#current[@]})); then
+                say "or go back:               ${again[*]} --rollback"
+                say "  (to the packages before, on every host that has the new ones)"
+            fi
         fi
     } >&2
     exit 1
