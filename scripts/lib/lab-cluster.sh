@@ -110,12 +110,13 @@ StrictHostKeyChecking accept-new
 ConnectTimeout 5
 LogLevel ERROR
 CONFIGURATION
-    mkdir -p "$layer/root" "$layer/usr/local/sbin"
+    mkdir -p "$layer/root" "$layer/usr/bin"
     chmod 700 "$layer/root"
     install -d -m 700 "$layer/root/.ssh"
     install -m 600 "$admin/id.pub" "$layer/root/.ssh/authorized_keys"
-    install -m 755 "$COVEY_LIB/lab-systemctl" "$layer/usr/local/sbin/systemctl"
-    ln -s systemctl "$layer/usr/local/sbin/journalctl"
+    # Where dpkg's PATH finds it.
+    install -m 755 "$COVEY_LIB/lab-systemctl" "$layer/usr/bin/systemctl"
+    ln -s systemctl "$layer/usr/bin/journalctl"
 }
 
 # copy_libraries LAYER PROGRAM: the libraries that the base layer lacks (Swift's own, libmilter), at the same paths.

@@ -13,7 +13,8 @@ import Testing
 
     @Test func `hubs apart from mailbox servers: every host once, hubs last, a proxy on each mailbox server`() throws {
         let hosts = try load(
-            table("hub", "mh1", "192.0.2.11"), table("mailbox", "a", "192.0.2.21"), table("mailbox", "b", "2001:db8::22")
+            table("hub", "mh1", "192.0.2.11"), table("mailbox", "a", "192.0.2.21"),
+            table("mailbox", "b", "2001:db8::22")
         ).clusterHosts
         #expect(hosts.map(\.name) == ["a", "b", "mh1"])
         #expect(hosts.map(\.addresses.first?.description) == ["192.0.2.21", "2001:db8::22", "192.0.2.11"])
