@@ -109,7 +109,8 @@ close_connections() {
 
 # host_script HOST ACTION: runs lib/deploy-host there.
 host_script() {
-    local manifest trusted='' other
+    local manifest trusted='' other lenient=no
+    ((${left_to_do:-0} == 0)) || lenient=yes
     manifest=$(manifest_of "$1") || exit
     for other in "${all[@]}"; do
         if has_role "$other" proxy || has_role "$other" hub; then trusted+=" ${address[$other]}"; fi
@@ -118,7 +119,8 @@ host_script() {
         # shellcheck disable=SC2016
         printf '%s=%q\n' action "$2" host_roles "${roles[$1]}" low_ports "${low[$1]}" wanted "$(packages_of "$1")" \
             version "${version:-}" deployment "${deployment:-}" manifest "$manifest" trusted "${trusted# }" \
-            address "${address[$1]}" key_file "$key_file"
+            address "${address[$1]}" key_file "$key_file" \
+            lenient "$lenient"
         cat "$COVEY_LIB/deploy-host"
     } | on_host "$1" "bash -s"
 }
@@ -235,11 +237,13 @@ stage_files() {
     local checksum path
     while read -r checksum _ _ path; do
         [[ $checksum != - ]] || continue
-        install -D -m 600 "${config%/*}/$path" "$2/$path" || return 1
+        # The file itself may have another name here.
+        if [[ $path == cluster.toml ]]; then
+            install -m 600 "$config" "$2/$path" || return 1
+        else
+            install -D -m 600 "${config%/*}/$path" "$2/$path" || return 1
+        fi
     done < <(manifest_of "$1")
-    # cluster.toml may have another name here.
-    [[ ! -e $2/cluster.toml ]] || return 0
-    [[ -z $(manifest_of "$1") ]] || install -m 600 "$config" "$2/cluster.toml"
 }
 
 roll_back_host() {
