@@ -31,6 +31,10 @@ public protocol DeletionLog: Sendable {
 
     /// Names of mailbox servers that have lost touch: they may hold messages whose deletion nobody remembers (design §6).
     func serversOutOfTouch() async -> Set<String>
+
+    /// For how long each server was seen to be up: without the gaps, and only since this process watches it. A server
+    /// that is not watched is not in it.
+    func watchedUptime() async -> [String: Duration]
 }
 
 /// A log that cannot log: with it a QUIT with deletions needs every configured server.
@@ -46,4 +50,6 @@ public struct NoDeletionLog: DeletionLog {
     public func noteConfirmed(_ deletions: Deletions) {}
 
     public func serversOutOfTouch() async -> Set<String> { [] }
+
+    public func watchedUptime() async -> [String: Duration] { [:] }
 }

@@ -9,6 +9,7 @@ struct POP3Shared: Sendable {
     let cache: UniqueIDCache
     let health: POP3ServerHealth
     let deletionLog: any DeletionLog
+    let healer: any MaildropHealer
     let logger: Logger
 }
 
@@ -49,6 +50,8 @@ final class POP3ClientHandler: ChannelInboundHandler {
     private var context: ChannelHandlerContext?
 
     private var maildrop: MergedMaildrop?
+    /// For the healer, when the session is over.
+    private var healing: HealingRequest?
     private var servers: [POP3SessionServer] = []
     private var lastActivity = NIODeadline.now()
     private var watch: Scheduled<Void>?
@@ -163,9 +166,8 @@ final class POP3ClientHandler: ChannelInboundHandler {
         guard let context else { return }
         let mailbox = LoginName.mailbox(for: user, defaultDomain: shared.settings.defaultDomain)
         summary.user = mailbox
-        let opening = POP3MaildropOpening(
-            login: .init(user: mailbox, password: password, client: context.remoteAddress),
-            shared: shared, eventLoop: context.eventLoop)
+        let login = POP3ServerOpening.Login(user: mailbox, password: password, client: context.remoteAddress)
+        let opening = POP3MaildropOpening(login: login, shared: shared, eventLoop: context.eventLoop)
         work = .opening(opening)
         opening.start { [self] outcome in
             lastActivity = .now()
@@ -174,6 +176,8 @@ final class POP3ClientHandler: ChannelInboundHandler {
             case .opened(let maildrop, let servers):
                 self.maildrop = maildrop
                 self.servers = servers
+                healing = HealingRequest(
+                    maildrop, servers: servers.map(\.index), login: login, shared: shared, group: context.eventLoop)
                 summary.messages = maildrop.count
                 summary.withheld = maildrop.withheldCount
                 summary.servers = servers.map { shared.settings.servers[$0.index].name }
@@ -264,7 +268,7 @@ final class POP3ClientHandler: ChannelInboundHandler {
         if case .closed = work {
             // The client went after its QUIT: told only now, because only now it is known what became of it.
             summary.end = end
-            summary.log(to: shared.logger)
+            report()
             return
         }
         workDone(session.updated(complete: complete, reply: &reply), end: end)
@@ -298,10 +302,18 @@ final class POP3ClientHandler: ChannelInboundHandler {
         if case .retrieving(let retrieval) = last { retrieval.cancel() }
         for server in servers { server.backend.close() }
         servers = []
+        if let context, let maildrop { FreedMemory.giveBack(after: maildrop.count, eventLoop: context.eventLoop) }
         maildrop = nil
         if case .updating = last, end == .clientClosed { return }
         summary.end = end
+        report()
+    }
+
+    /// All is done: no connection of this session is at work any more.
+    private func report() {
         summary.log(to: shared.logger)
+        if let healing { shared.healer.sessionEnded(healing) }
+        healing = nil
     }
 
     // MARK: Time

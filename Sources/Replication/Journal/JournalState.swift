@@ -21,10 +21,13 @@ struct JournalState {
     var wasTried = false
     var lastRepair: ContinuousClock.Instant?
     private var lastReading: ContinuousClock.Instant?
+    /// Time between readings that both succeeded, with none that failed between them.
+    private(set) var uptime = Duration.zero
 
     /// Calls `log` when this is news.
     mutating func succeeded(_ started: ContinuousClock.Instant, _ log: (String) -> Void) {
         if wasTried && !isReadable { log("journal can be read again") }
+        if isReadable, let lastReading { uptime += lastReading.duration(to: started) }
         lastReading = started
         failure = nil
         isReadable = true
