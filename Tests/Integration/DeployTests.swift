@@ -165,7 +165,7 @@ extension RealServers {
             try text.replacing("\"cluster.key\"", with: "\"other.key\"").write(
                 toFile: other, atomically: true, encoding: .utf8)
             let rekeyed = try administrator.deploy(folder, config: other)
-            #expect(rekeyed.status == 1 && rekeyed.text.contains("another key"), "\(rekeyed)")
+            #expect(rekeyed.status == 1 && rekeyed.text.contains("a has another cluster.key"), "\(rekeyed)")
             #expect(try states() == before)
         }
 
