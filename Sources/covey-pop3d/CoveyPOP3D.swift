@@ -100,7 +100,15 @@ struct CoveyPOP3D: ParsableCommand {
                 "process.user": "\(user?.name ?? "unchanged")",
             ])
 
-        withExtendedLifetime(ReloadSignal { reload.run() }) { stop.wait() }
+        let manager = ServiceManager()
+        manager.tell(.ready, status: reload.status)
+        let signal = ReloadSignal {
+            manager.tell(.reloading, status: "reads the configuration")
+            reload.run()
+            manager.tell(.ready, status: reload.status)
+        }
+        withExtendedLifetime((monitor, signal)) { stop.wait() }
+        manager.tell(.stopping, status: "open sessions may go on for \(CoveyPOP3D.grace): \(server.connections)")
         logger.info("Stopping", metadata: ["sessions.open": "\(server.connections)"])
         try waitFor { await server.shutDown(grace: CoveyPOP3D.grace) }
         logger.info("Stopped")
