@@ -7,7 +7,7 @@ extension RealServers {
     ///
     /// `COVEY_CHAOS_SECONDS` (default 120): how long things break. `COVEY_CHAOS_SEED`: of the schedule and the choices.
     /// `COVEY_CHAOS_ALL_MAILBOXES=1`: all mailbox servers may be broken at once.
-    @Suite(.lab(mailboxes: 3, suffix: "-chaos"), .timeLimit(.minutes(120))) struct Chaos {
+    @Suite(.lab(mailboxes: 3, suffix: "-chaos")) struct Chaos {
         private static func setting(_ name: String) -> Int? {
             ProcessInfo.processInfo.environment[name].flatMap(Int.init)
         }

@@ -144,7 +144,9 @@ extension RealServers {
                 #expect(refused.text.contains("would disagree on \(other): \(host) has another one"), "\(refused)")
             }
             let partial = try administrator.deploy(folder, config: other, "--host", "a", "--partial", "--dry-run")
-            #expect(partial.status == 0 && partial.text.contains("would reload covey-pop3d") && partial.text.contains("would put /etc/covey/cluster.toml"), "\(partial)")
+            #expect(
+                partial.status == 0 && partial.text.contains("would reload covey-pop3d")
+                    && partial.text.contains("would put /etc/covey/cluster.toml"), "\(partial)")
 
             // Who cannot be asked may have anything; that does not matter where the file stays as it is.
             try lab.unplug("mh2")
