@@ -77,6 +77,8 @@ struct CoveyMilter: ParsableCommand {
                 "socket": "\(configuration.milter.socket)", "user": "\(user?.name ?? "unchanged")",
                 "servers": "\(configuration.mailboxes.map(\.name).joined(separator: ","))", "open.files": "\(files)",
             ])
+        let manager = ServiceManager()
+        manager.tell(.ready, status: CoveyMilter.status(hub))
         Task.detached {
             while true {
                 await maker.discardPolicy.refresh()
@@ -84,8 +86,21 @@ struct CoveyMilter: ParsableCommand {
             }
         }
         Task.detached { await maker.queueWatch.run() }
-        try withExtendedLifetime((monitor, ReloadSignal { reload.run() })) { try MilterServer.run() }
+        let signal = ReloadSignal {
+            manager.tell(.reloading, status: "reads the configuration")
+            reload.run()
+            manager.tell(.ready, status: CoveyMilter.status(hub))
+        }
+        try withExtendedLifetime((monitor, signal)) { try MilterServer.run() }
+        manager.tell(.stopping, status: "deliveries under way end first: \(hub.deliveriesInFlight)")
         drain(hub, logger: logger)
+    }
+
+    /// For `systemctl status`.
+    private static func status(_ hub: CurrentHub) -> String {
+        let configuration = hub.now.configuration
+        return "stores on \(configuration.mailboxes.map(\.name).joined(separator: ", ")) "
+            + "for \(configuration.cluster.domains.joined(separator: ", "))"
     }
 
     /// Binds the socket as root, gives it to the user, and becomes that user.

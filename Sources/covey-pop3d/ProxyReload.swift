@@ -38,6 +38,11 @@ final class ProxyReload: Sendable {
     /// The journal in force.
     var journal: RunningJournal? { state.withLock(\.journal) }
 
+    /// For `systemctl status`.
+    var status: String {
+        "merges \(state.withLock(\.configuration).mailboxes.map(\.name).joined(separator: ", "))"
+    }
+
     /// Not to be called twice at once.
     func run() {
         let new: ClusterConfiguration
