@@ -39,7 +39,7 @@ public final class POP3ProxyServer: Sendable {
             POP3Shared(
                 settings: settings, cache: UniqueIDCache(),
                 health: POP3ServerHealth(settings: settings, group: group, logger: logger), deletionLog: deletionLog,
-                healer: healer, statistics: statistics, limits: ClientLimits(logger: logger), logger: logger))
+                healer: healer, limits: ClientLimits(logger: logger), statistics: statistics, logger: logger))
         self.group = group
         self.registry = POP3ConnectionRegistry(limit: settings.maxConnections)
         self.logger = logger
@@ -61,7 +61,7 @@ public final class POP3ProxyServer: Sendable {
         let new = POP3Shared(
             settings: settings, cache: isSame && settings.key == old.settings.key ? old.cache : UniqueIDCache(),
             health: keepsHealth ? old.health : POP3ServerHealth(settings: settings, group: group, logger: logger),
-            deletionLog: deletionLog, healer: healer, statistics: statistics, limits: old.limits, logger: logger)
+            deletionLog: deletionLog, healer: healer, limits: old.limits, statistics: statistics, logger: logger)
         registry.change(limit: settings.maxConnections)
         shared.withLock { $0 = new }
         if !keepsHealth { old.health.stop() }
