@@ -28,10 +28,9 @@ public final class QueueWatch: Sendable {
         var watch = MissingCopyWatch()
         var lastFailure: String?
         var counts: [String: Int] = [:]
-        /// Whether copies were left to the queue since the last look began.
-        var hasNews = false
-
-        var isWorthLooking: Bool { hasNews || watch.gauges.servers.values.contains { $0.waiting > 0 } }
+        /// Looks that are to come soon. Two after any sign of copies: Postfix moves messages from queue to queue while it
+        /// lists them, so that one look without a copy says little.
+        var looksWanted = 0
     }
 
     private let logger: Logger
@@ -69,14 +68,16 @@ public final class QueueWatch: Sendable {
                 try? await clock.sleep(for: .seconds(5))
             } while !Task.isCancelled
                 && ended.duration(to: clock.now)
-                    < QueueWatch.pause(isDone: isDone, took: took, isWorthLooking: state.withLock(\.isWorthLooking))
+                    < QueueWatch.pause(isDone: isDone, took: took, isWorthLooking: isWorthLooking)
         }
     }
 
     /// Copies were left to the queue: the next look comes sooner.
     public func expectCopies() {
-        state.withLock { $0.hasNews = true }
+        state.withLock { $0.looksWanted = 2 }
     }
+
+    var isWorthLooking: Bool { state.withLock { $0.looksWanted > 0 } }
 
     /// From the end of a look to the next one.
     static func pause(isDone: Bool, took: Duration, isWorthLooking: Bool) -> Duration {
@@ -88,7 +89,6 @@ public final class QueueWatch: Sendable {
     @discardableResult
     public func look() async -> Bool {
         let lifetime = await lifetime()
-        state.withLock { $0.hasNews = false }
         let look = state.withLock { $0.watch.look(at: now(), lifetime: lifetime) }
         let command = postqueue
         switch await Command.aside({ QueueWatch.read(command, look) }) ?? .failed("no thread to be had") {
@@ -173,6 +173,7 @@ public final class QueueWatch: Sendable {
             let reports = state.watch.finish(look)
             let gauges = state.watch.gauges
             let counts = gauges.servers.mapValues(\.waiting)
+            state.looksWanted = counts.values.contains { $0 > 0 } ? 2 : max(0, state.looksWanted - 1)
             defer { state.counts = counts }
             return (
                 reports, gauges, Set(counts.keys).union(state.counts.keys).filter { counts[$0] != state.counts[$0] }

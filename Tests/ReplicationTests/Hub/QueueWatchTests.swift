@@ -167,4 +167,29 @@ private final class LogRecord: Sendable {
         #expect(
             QueueWatch.pause(isDone: isDone, took: .seconds(took), isWorthLooking: isWorthLooking) == .seconds(seconds))
     }
+
+    @Test func `after any sign of copies two looks come soon, because one may miss what Postfix is moving`()
+        async throws
+    {
+        let hub = try Hub()
+        _ = try hub.directory.script("postqueue", "true")
+        await hub.watch.look()
+        #expect(!hub.watch.isWorthLooking)
+        hub.watch.expectCopies()
+        await hub.watch.look()
+        #expect(hub.watch.isWorthLooking, "one empty look proves nothing")
+        await hub.watch.look()
+        #expect(!hub.watch.isWorthLooking)
+        // Copies that are there keep it looking, and two looks after they went.
+        let copy = Self.refused.replacing("\"", with: "\\\"")
+        _ = try hub.directory.script("postqueue", "echo \"\(copy)\"")
+        await hub.watch.look()
+        #expect(hub.watch.gauges.servers["b"]?.waiting == 1)
+        #expect(hub.watch.isWorthLooking)
+        _ = try hub.directory.script("postqueue", "true")
+        await hub.watch.look()
+        #expect(hub.watch.isWorthLooking)
+        await hub.watch.look()
+        #expect(!hub.watch.isWorthLooking)
+    }
 }
