@@ -144,7 +144,9 @@ extension RealServers {
                 #expect(refused.text.contains("would disagree on \(other): \(host) has another one"), "\(refused)")
             }
             let partial = try administrator.deploy(folder, config: other, "--host", "a", "--partial", "--dry-run")
-            #expect(partial.status == 0 && partial.text.contains("would reload covey-pop3d") && partial.text.contains("would put /etc/covey/cluster.toml"), "\(partial)")
+            #expect(
+                partial.status == 0 && partial.text.contains("would reload covey-pop3d")
+                    && partial.text.contains("would put /etc/covey/cluster.toml"), "\(partial)")
 
             // Who cannot be asked may have anything; that does not matter where the file stays as it is.
             try lab.unplug("mh2")
@@ -207,8 +209,8 @@ extension RealServers {
             let next = try administrator.repack(folder, from: Deploy.first, to: Deploy.second)
             let users = (11...16).map { "u\($0)@example.com" }
             for hub in lab.hubs { try lab.warmUp(users, at: hub) }
-            let traffic = lab.hubs.map { Traffic(lab, users: users, hub: $0, senders: 3) }
-            let readers = MaildropTraffic(lab, users: users, readers: 3)
+            let traffic = lab.hubs.map { Traffic(lab, users: users, hub: $0, senders: 2, pause: 100) }
+            let readers = MaildropTraffic(lab, users: users, readers: 2)
 
             let output = try administrator.deploy(next)
             let upgraded = try Deploy.hosts.map(version)
