@@ -67,9 +67,10 @@ struct CoveyMilter: ParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         let files = Machine.raiseDescriptorLimit(to: 8192)
         let hub = CurrentHub(try maker.make(configuration))
+        let monitor = HubMonitor(current: hub, logger: logger)
+        monitor.start(at: configuration.monitor.listen(for: .milter))
         try listen(configuration.milter.socket, as: user, hub: hub)
         let reload = Reload(maker: maker, current: hub, logger: logger)
-        let queueWatch = QueueWatch(logger: logger, now: { time(nil) })
         logger.notice(
             "ready",
             metadata: [
@@ -84,13 +85,13 @@ struct CoveyMilter: ParsableCommand {
                 try? await Task.sleep(for: .seconds(60))
             }
         }
-        Task.detached { await queueWatch.run() }
+        Task.detached { await maker.queueWatch.run() }
         let signal = ReloadSignal {
             manager.tell(.reloading, status: "reads the configuration")
             reload.run()
             manager.tell(.ready, status: CoveyMilter.status(hub))
         }
-        try withExtendedLifetime(signal) { try MilterServer.run() }
+        try withExtendedLifetime((monitor, signal)) { try MilterServer.run() }
         manager.tell(.stopping, status: "deliveries under way end first: \(hub.deliveriesInFlight)")
         drain(hub, logger: logger)
     }

@@ -43,8 +43,11 @@ struct LabTrait: SuiteTrait, TestScoping {
         try await LabTrait.$current.withValue(lab) { try await function() }
     }
 
-    /// A server that stalls shall not cost each test half a minute.
+    /// A server that stalls shall not cost each test half a minute; and every host may ask how the others are.
     private static let configuration = """
+
+        [monitor]
+        listen = "[::]:9110"
 
         [milter]
         delivery_timeout = "5s"

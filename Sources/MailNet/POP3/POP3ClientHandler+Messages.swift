@@ -12,7 +12,8 @@ extension POP3ClientHandler {
         flushReply()
         let sources = maildrop.copies(of: message).compactMap { copy in
             servers.first { $0.index == copy.server }.map {
-                POP3Retrieval.Source(backend: $0.backend, number: copy.number, octets: copy.octets)
+                POP3Retrieval.Source(
+                    server: $0.index, backend: $0.backend, number: copy.number, octets: copy.octets)
             }
         }
         let retrieval = POP3Retrieval(
@@ -31,9 +32,11 @@ extension POP3ClientHandler {
                     context.write(wrapOutboundOut(octets), promise: nil)
                 },
                 flush: { [self] in context?.flush() },
+                failOver: { [self] in account.failedOver(from: $0, to: $1) },
                 isWritable: { [self] in context?.channel.isWritable ?? true },
                 end: { [self] end in
                     if case .complete = end, lines == nil { summary.retrieved += 1 }
+                    account.retrievalEnded(end, summary)
                     workDone(session.retrievalEnds(end, reply: &reply), end: .brokenOff)
                 }))
         work = .retrieving(retrieval)
@@ -66,6 +69,7 @@ extension POP3ClientHandler {
         servers = []
         update.start { [self] complete in
             if complete { summary.deleted = marked.count }
+            account.updated(deleted: marked.count, isComplete: complete)
             finishUpdate(complete: complete)
         }
     }

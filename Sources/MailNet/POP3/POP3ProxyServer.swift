@@ -23,6 +23,7 @@ public final class POP3ProxyServer: Sendable {
     private let group: any EventLoopGroup
     private let registry: POP3ConnectionRegistry
     private let listeners = Mutex<[any Channel]>([])
+    private let statistics = ProxyStatistics()
     private let logger: Logger
     /// Looks after the certificate's files while there are listeners.
     private let certificateWatch = Mutex<Task<Void, Never>?>(nil)
@@ -38,7 +39,7 @@ public final class POP3ProxyServer: Sendable {
             POP3Shared(
                 settings: settings, cache: UniqueIDCache(),
                 health: POP3ServerHealth(settings: settings, group: group, logger: logger), deletionLog: deletionLog,
-                healer: healer, limits: ClientLimits(logger: logger), logger: logger))
+                healer: healer, statistics: statistics, limits: ClientLimits(logger: logger), logger: logger))
         self.group = group
         self.registry = POP3ConnectionRegistry(limit: settings.maxConnections)
         self.logger = logger
@@ -60,7 +61,7 @@ public final class POP3ProxyServer: Sendable {
         let new = POP3Shared(
             settings: settings, cache: isSame && settings.key == old.settings.key ? old.cache : UniqueIDCache(),
             health: keepsHealth ? old.health : POP3ServerHealth(settings: settings, group: group, logger: logger),
-            deletionLog: deletionLog, healer: healer, limits: old.limits, logger: logger)
+            deletionLog: deletionLog, healer: healer, statistics: statistics, limits: old.limits, logger: logger)
         registry.change(limit: settings.maxConnections)
         shared.withLock { $0 = new }
         if !keepsHealth { old.health.stop() }
@@ -68,6 +69,18 @@ public final class POP3ProxyServer: Sendable {
 
     /// Number of client connections now.
     public var connections: Int { registry.all.count }
+
+    /// Whether new connections are taken.
+    public var isListening: Bool { listeners.withLock { !$0.isEmpty } }
+
+    /// What the proxy counted so far.
+    public var figures: ProxyFigures { statistics.now }
+
+    /// The mailbox servers as logins see them, in configuration order.
+    public var servers: [ProxySnapshot.Server] { shared.withLock { $0 }.health.snapshot }
+
+    /// `pop3.max_connections` in force.
+    public var mostConnections: Int { shared.withLock { $0 }.settings.maxConnections }
 
     /// Starts to listen; returns the addresses bound, in the order given. Throws `POP3ListenError`.
     ///
@@ -112,6 +125,8 @@ public final class POP3ProxyServer: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelOption(.recvAllocator, value: ReceiveBuffers())
+            .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelOption(.writeBufferWaterMark, value: .init(low: 64 * 1_024, high: 256 * 1_024))
             .childChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture {
