@@ -209,8 +209,8 @@ extension RealServers {
             let next = try administrator.repack(folder, from: Deploy.first, to: Deploy.second)
             let users = (11...16).map { "u\($0)@example.com" }
             for hub in lab.hubs { try lab.warmUp(users, at: hub) }
-            let traffic = lab.hubs.map { Traffic(lab, users: users, hub: $0, senders: 3) }
-            let readers = MaildropTraffic(lab, users: users, readers: 3)
+            let traffic = lab.hubs.map { Traffic(lab, users: users, hub: $0, senders: 2, pause: 100) }
+            let readers = MaildropTraffic(lab, users: users, readers: 2)
 
             let output = try administrator.deploy(next)
             let upgraded = try Deploy.hosts.map(version)
@@ -290,7 +290,8 @@ extension RealServers {
             }
             let before = try files()
             try lab.shell(
-                host, "mkdir -p /run/systemd/system; apt-get -qq install -y --no-install-recommends /root/one/*.deb")
+                host, "mkdir -p /run/systemd/system; apt-get -qq install -y --no-install-recommends /root/one/*.deb",
+                seconds: 240)
             #expect(try lab.exec(host, "id", "-un", "covey").line == "covey")
             #expect(try lab.shell(host, "stat -c '%a %U:%G' /var/spool/postfix/covey").line == "2750 covey:postfix")
             #expect(try lab.exec(host, "covey", "check", "--help").text.contains("--format"))
@@ -305,14 +306,15 @@ extension RealServers {
                 host, "install -m 644 /dev/null /etc/covey/mine; echo '# mine' >>/etc/covey/cluster.toml.example")
             try lab.shell(
                 host,
-                "apt-get -qq install -y -o Dpkg::Options::=--force-confold --no-install-recommends /root/two/*.deb")
+                "apt-get -qq install -y -o Dpkg::Options::=--force-confold --no-install-recommends /root/two/*.deb",
+                seconds: 240)
             #expect(try version(on: host) == Deploy.second)
             #expect(try lab.shell(host, "tail -n 1 /etc/covey/cluster.toml.example").line == "# mine")
 
-            try lab.shell(host, "apt-get -qq remove -y covey-milter covey-pop3d covey")
+            try lab.shell(host, "apt-get -qq remove -y covey-milter covey-pop3d covey", seconds: 240)
             #expect(try lab.attempt(host, ["sh", "-c", "command -v covey covey-milter covey-pop3d"]).line == "")
             #expect(try lab.shell(host, "ls /etc/covey").text.contains("cluster.toml.example"))
-            try lab.shell(host, "apt-get -qq purge -y covey-milter covey-pop3d covey")
+            try lab.shell(host, "apt-get -qq purge -y covey-milter covey-pop3d covey", seconds: 240)
             #expect(try lab.shell(host, "ls /etc/covey").line == "mine")
             try lab.shell(host, "rm -r /etc/covey")
             #expect(try files() == before)

@@ -37,7 +37,7 @@ final class MaildropTraffic: Sendable {
                     MaildropTraffic.session(of: user, at: proxies, in: lab, notes)
                     number += 1
                     // As often as an impatient user, not as fast as the machine can.
-                    usleep(50_000)
+                    usleep(100_000)
                 }
             }
         }

@@ -30,8 +30,10 @@ final class Traffic: Sendable {
         self.init(lab, users: [user], hub: hub, senders: senders)
     }
 
-    /// - Parameter users: who get the messages, in turn.
-    init(_ lab: Lab, users: [String], hub: String, senders: Int) {
+    /// - Parameters:
+    ///   - users: who get the messages, in turn.
+    ///   - pause: of each sender after each message, in milliseconds.
+    init(_ lab: Lab, users: [String], hub: String, senders: Int, pause: UInt32 = 0) {
         let notes = notes
         self.senders = (0..<senders).map { _ in
             Background {
@@ -40,7 +42,7 @@ final class Traffic: Sendable {
                     let answer = outcome.map { $0.message ?? $0.recipients.first ?? $0.sender }
                     notes.state.withLock { $0.answers[number] = answer }
                     // A refused sender does not come back at once: two hundred of them would do nothing else.
-                    if answer?.code != 250 { usleep(300_000) }
+                    usleep(answer?.code == 250 ? pause * 1000 : 300_000)
                 }
             }
         }
