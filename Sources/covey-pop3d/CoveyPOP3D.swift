@@ -77,13 +77,21 @@ struct CoveyPOP3D: ParsableCommand {
         let server = POP3ProxyServer(
             settings: settings, deletionLog: journal ?? NoDeletionLog(), healer: journal?.healer ?? NoHealer(),
             group: group, logger: logger)
-        do {
-            let endpoints = configuration.pop3.listen
-            try waitFor { try await server.bind(endpoints) }
-        } catch {
-            throw StartFailure("\(config): pop3.listen: \(error); end the program that uses it, or name another port")
+        let pop3 = configuration.pop3
+        for (key, endpoints, isEncrypted) in [("listen", pop3.listen, false), ("listen_tls", pop3.listenTLS, true)] {
+            do {
+                try waitFor { try await server.bind(endpoints, tls: isEncrypted) }
+            } catch {
+                throw StartFailure(
+                    "\(config): pop3.\(key): \(error); end the program that uses it, or name another port")
+            }
         }
+        let reload = ProxyReload(
+            configuration, journal, server, file: config, host: host, group: group, logger: logger)
+        let monitor = MonitorServer(server, reload, host: hostName, group: group)
+        try waitFor { await monitor.start(at: configuration.monitor.listen(for: .pop3d), logger: logger) }
         try user?.become()
+        settings.clientTLS?.warnIfUnreadable(logger: logger)
         logger.info(
             "Ready",
             metadata: [
@@ -92,9 +100,15 @@ struct CoveyPOP3D: ParsableCommand {
                 "process.user": "\(user?.name ?? "unchanged")",
             ])
 
-        let reload = ProxyReload(
-            configuration, journal, server, file: config, host: host, group: group, logger: logger)
-        withExtendedLifetime(ReloadSignal { reload.run() }) { stop.wait() }
+        let manager = ServiceManager()
+        manager.tell(.ready, status: reload.status)
+        let signal = ReloadSignal {
+            manager.tell(.reloading, status: "reads the configuration")
+            reload.run()
+            manager.tell(.ready, status: reload.status)
+        }
+        withExtendedLifetime((monitor, signal)) { stop.wait() }
+        manager.tell(.stopping, status: "open sessions may go on for \(CoveyPOP3D.grace): \(server.connections)")
         logger.info("Stopping", metadata: ["sessions.open": "\(server.connections)"])
         try waitFor { await server.shutDown(grace: CoveyPOP3D.grace) }
         logger.info("Stopped")
@@ -117,6 +131,8 @@ struct CoveyPOP3D: ParsableCommand {
             return try body()
         } catch let error as ServerTLS.UnusableCertificates {
             throw StartFailure("\(config): \(error)")
+        } catch let error as CertificateFault {
+            throw StartFailure("\(config): \(error)")
         }
     }
 
@@ -125,12 +141,10 @@ struct CoveyPOP3D: ParsableCommand {
         let configuration: ClusterConfiguration
         do throws(ConfigurationErrors) {
             configuration = try ConfigurationLoader.load(
-                path: config, needs: [.journalPassword, .authorityFiles, .certificateFiles])
+                path: config, needs: [.journalPassword, .authorityFiles, .certificateFiles],
+                certificateCheck: ClientTLS.fault)
         } catch {
             throw StartFailure(error.description)
-        }
-        if !configuration.pop3.listenTLS.isEmpty {
-            throw StartFailure("\(config): pop3.listen_tls: not available yet; leave it empty")
         }
         return configuration
     }

@@ -13,7 +13,7 @@ struct Covey: AsyncParsableCommand {
             The configuration is one file, the same on every host: cluster.toml(5). The daemons are covey-milter(8) on the \
             hubs and covey-pop3d(8) on the proxies; this command needs neither to run.
             """,
-        subcommands: [Check.self, Journal.self, Keygen.self, Postfix.self, Resync.self, Sendmail.self])
+        subcommands: [Check.self, Journal.self, Keygen.self, Postfix.self, Resync.self, Sendmail.self, Status.self])
 }
 
 /// Options that every command with a configuration has.
@@ -24,9 +24,11 @@ struct ConfigurationOptions: ParsableArguments {
     /// The configuration; ends the program with EX_CONFIG and every problem on standard error when it is not valid.
     ///
     /// - Parameter needs: what must be there beyond what every program needs.
-    func load(needs: Set<ConfigurationLoader.Need> = []) throws -> ClusterConfiguration {
+    func load(
+        needs: Set<ConfigurationLoader.Need> = [], certificateCheck: CertificateCheck? = nil
+    ) throws -> ClusterConfiguration {
         do {
-            return try ConfigurationLoader.load(path: config, needs: needs)
+            return try ConfigurationLoader.load(path: config, needs: needs, certificateCheck: certificateCheck)
         } catch {
             complain(error.description)
             throw ExitCode(EX_CONFIG)

@@ -18,6 +18,8 @@ struct LabTrait: SuiteTrait, TestScoping {
     var mta = Lab.MTA.postfix
     /// Mailbox servers that get their mail by SMTP.
     var smtp: [String] = []
+    /// Hosts without anything of Covey.
+    var bare = false
     /// Further lines of the table `[milter]`.
     var milter: [String] = []
     /// Users u1, u2, … at either domain.
@@ -29,7 +31,7 @@ struct LabTrait: SuiteTrait, TestScoping {
         for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void
     ) async throws {
         let lab = try Lab.up(
-            name: Lab.instanceName(suffix: suffix), mta: mta, mailboxes: mailboxes, smtp: smtp, users: users,
+            name: Lab.instanceName(suffix: suffix), mta: mta, mailboxes: mailboxes, smtp: smtp, bare: bare, users: users,
             append: LabTrait.configuration + milter.map { $0 + "\n" }.joined()
                 + (mta == .sendmail ? LabTrait.sendmailKeys : ""))
         defer { lab.down() }
@@ -43,8 +45,11 @@ struct LabTrait: SuiteTrait, TestScoping {
         try await LabTrait.$current.withValue(lab) { try await function() }
     }
 
-    /// A server that stalls shall not cost each test half a minute.
+    /// A server that stalls shall not cost each test half a minute; and every host may ask how the others are.
     private static let configuration = """
+
+        [monitor]
+        listen = "[::]:9110"
 
         [milter]
         delivery_timeout = "5s"
@@ -60,10 +65,11 @@ struct LabTrait: SuiteTrait, TestScoping {
 
 extension Trait where Self == LabTrait {
     static func lab(
-        mailboxes: Int, suffix: String = "", mta: Lab.MTA = .postfix, smtp: [String] = [], milter: [String] = [],
-        users: Int = 60
+        mailboxes: Int, suffix: String = "", mta: Lab.MTA = .postfix, smtp: [String] = [], bare: Bool = false,
+        milter: [String] = [], users: Int = 60
     ) -> Self {
-        LabTrait(mailboxes: mailboxes, suffix: suffix, mta: mta, smtp: smtp, milter: milter, users: users)
+        LabTrait(
+            mailboxes: mailboxes, suffix: suffix, mta: mta, smtp: smtp, bare: bare, milter: milter, users: users)
     }
 }
 

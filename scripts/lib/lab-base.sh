@@ -26,7 +26,8 @@ lab_packages() {
     LAB_PACKAGES=(
         "${mta[@]}" dovecot-core dovecot-lmtpd dovecot-pop3d
         swaks mpop fetchmail getmail6 curl python3 perl openssl cpio
-        procps iproute2 iputils-ping ca-certificates less
+        haproxy neomutt
+        procps iproute2 iputils-ping ca-certificates less libmilter1.0.1 openssh-server adduser fail2ban
         ${COVEY_LAB_PACKAGES:-}
     )
 }

@@ -27,8 +27,9 @@ public final class JournalMailbox: JournalStore {
     }
 
     /// Why a journal could not be read or changed.
-    public struct Failure: Error, Sendable, CustomStringConvertible {
+    public struct Failure: JournalFailure, CustomStringConvertible {
         public let description: String
+        public let isServerSilent: Bool
         /// Whether the server refused the journal's own login.
         public let isRefusedLogin: Bool
     }

@@ -10,6 +10,8 @@ struct POP3Shared: Sendable {
     let health: POP3ServerHealth
     let deletionLog: any DeletionLog
     let healer: any MaildropHealer
+    let limits: ClientLimits
+    let statistics: ProxyStatistics
     let logger: Logger
 }
 
@@ -31,40 +33,52 @@ final class POP3ClientHandler: ChannelInboundHandler {
     enum Signal: Sendable { case drain }
 
     /// What is under way, started by a command.
-    private enum Work {
+    enum Work {
         case none
+        /// Waiting to be allowed to log in.
+        case delaying(Scheduled<Void>)
         case opening(POP3MaildropOpening)
         case retrieving(POP3Retrieval)
         case updating
         case closed
     }
 
-    private let shared: POP3Shared
-    private var session = POP3Session()
+    let shared: POP3Shared
+    let origin: ClientOrigin
+    var session: POP3Session
     private var decoder = POP3CommandLineDecoder()
     private var inbound = ByteBuffer()
-    private var reply = ByteBuffer()
-    private var work = Work.none
+    var reply = ByteBuffer()
+    var work = Work.none
     private var isTakingCommands = false
     private var isReading = true
-    private var context: ChannelHandlerContext?
+    var context: ChannelHandlerContext?
 
-    private var maildrop: MergedMaildrop?
+    var maildrop: MergedMaildrop?
     /// For the healer, when the session is over.
-    private var healing: HealingRequest?
-    private var servers: [POP3SessionServer] = []
-    private var lastActivity = NIODeadline.now()
-    private var watch: Scheduled<Void>?
-    private var summary = POP3SessionSummary(client: "")
+    var healing: HealingRequest?
+    var servers: [POP3SessionServer] = []
+    var lastActivity = NIODeadline.now()
+    var watch: Scheduled<Void>?
+    var summary: POP3SessionSummary
+    var account: SessionAccount
 
-    init(shared: POP3Shared) {
+    /// - Parameter tls: `.active` where TLS has begun with the connection.
+    init(shared: POP3Shared, origin: ClientOrigin, tls: POP3Session.TLS) {
         self.shared = shared
+        self.origin = origin
+        session = POP3Session(tls: tls)
+        summary = POP3SessionSummary(client: origin.address?.addressForXCLIENT ?? "unknown")
+        if tls == .active { summary.tls = "implicit" }
+        account = SessionAccount(shared)
     }
 
     // MARK: Channel events
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        // Behind a PROXY header the connection is there before its session.
+        if context.channel.isActive { begin() }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
@@ -72,7 +86,10 @@ final class POP3ClientHandler: ChannelInboundHandler {
     }
 
     func channelActive(context: ChannelHandlerContext) {
-        summary.client = context.remoteAddress?.addressForXCLIENT ?? "unknown"
+        begin()
+    }
+
+    private func begin() {
         session.greet(reply: &reply)
         flushReply()
         watchActivity()
@@ -83,6 +100,7 @@ final class POP3ClientHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if let reason = tlsFault(error) { summary.fault = reason }
         close(.clientClosed)
     }
 
@@ -137,14 +155,31 @@ final class POP3ClientHandler: ChannelInboundHandler {
         switch action {
         case .proceed: break
         case .end: close(.dismissed)
+        case .startTLS: startTLS()
         case .logIn(let user, let password): logIn(user: user, password: password)
         case .retrieve(let message, let lines): retrieve(message, lines: lines)
         case .update(let marked): update(marked)
         }
     }
 
+    private func startTLS() {
+        // What came in clear behind the command would pass for the first thing said under TLS, whoever put it there
+        // (CVE-2011-0411): an honest client waits for the answer (RFC 2595 §4).
+        guard inbound.readableBytes == 0, let context, let tls = shared.settings.clientTLS else {
+            reply = ByteBuffer()
+            return close(.injected)
+        }
+        flushReply()
+        summary.tls = "stls"
+        do {
+            try context.pipeline.syncOperations.addHandlers(tls.handlers(), position: .first)
+        } catch {
+            close(.clientClosed)
+        }
+    }
+
     /// The work of a command is done.
-    private func workDone(_ action: POP3Session.Action, end: POP3SessionSummary.End = .dismissed) {
+    func workDone(_ action: POP3Session.Action, end: POP3SessionSummary.End = .dismissed) {
         if case .closed = work { return }
         work = .none
         if case .end = action {
@@ -154,129 +189,15 @@ final class POP3ClientHandler: ChannelInboundHandler {
         }
     }
 
-    private func flushReply() {
+    func flushReply() {
         guard reply.readableBytes > 0, let context else { return }
         context.writeAndFlush(wrapOutboundOut(reply), promise: nil)
         reply = ByteBuffer()
     }
 
-    // MARK: Login
-
-    private func logIn(user: String, password: POP3Password) {
-        guard let context else { return }
-        let mailbox = LoginName.mailbox(for: user, defaultDomain: shared.settings.defaultDomain)
-        summary.user = mailbox
-        let login = POP3ServerOpening.Login(user: mailbox, password: password, client: context.remoteAddress)
-        let opening = POP3MaildropOpening(login: login, shared: shared, eventLoop: context.eventLoop)
-        work = .opening(opening)
-        opening.start { [self] outcome in
-            lastActivity = .now()
-            summary.leftOut = opening.leftOut
-            switch outcome {
-            case .opened(let maildrop, let servers):
-                self.maildrop = maildrop
-                self.servers = servers
-                healing = HealingRequest(
-                    maildrop, servers: servers.map(\.index), login: login, shared: shared, group: context.eventLoop)
-                summary.messages = maildrop.count
-                summary.withheld = maildrop.withheldCount
-                summary.servers = servers.map { shared.settings.servers[$0.index].name }
-                let messages = (0..<maildrop.count).map {
-                    POP3Session.Message(uniqueID: maildrop.ids[$0], octets: maildrop.octets(of: $0))
-                }
-                workDone(session.loggedIn(messages, reply: &reply))
-            case .refused:
-                summary.refusedLogins += 1
-                workDone(session.loginFailed(.refused, reply: &reply))
-            case .unavailable:
-                shared.logger.warning(
-                    "No mailbox server can be reached for a login",
-                    metadata: ["servers.left_out": "\(opening.leftOut.map { "\($0.server): \($0.reason)" })"])
-                workDone(session.loginFailed(.unavailable, reply: &reply))
-            }
-        }
-    }
-
-    // MARK: Retrieval
-
-    private func retrieve(_ message: Int, lines: Int?) {
-        guard let maildrop else { return }
-        // What was answered so far goes out first: the message is written around `reply`.
-        flushReply()
-        let sources = maildrop.copies(of: message).compactMap { copy in
-            servers.first { $0.index == copy.server }.map {
-                POP3Retrieval.Source(backend: $0.backend, number: copy.number, octets: copy.octets)
-            }
-        }
-        let retrieval = POP3Retrieval(
-            sources: sources, lines: lines,
-            client: .init(
-                begin: { [self] octets in
-                    guard let context else { return }
-                    session.retrievalBegins(octets: octets, reply: &reply)
-                    context.write(wrapOutboundOut(reply), promise: nil)
-                    reply = ByteBuffer()
-                },
-                write: { [self] octets in
-                    guard let context else { return }
-                    lastActivity = .now()
-                    summary.octets += octets.readableBytes
-                    context.write(wrapOutboundOut(octets), promise: nil)
-                },
-                flush: { [self] in context?.flush() },
-                isWritable: { [self] in context?.channel.isWritable ?? true },
-                end: { [self] end in
-                    if case .complete = end, lines == nil { summary.retrieved += 1 }
-                    workDone(session.retrievalEnds(end, reply: &reply), end: .brokenOff)
-                }))
-        work = .retrieving(retrieval)
-        retrieval.start()
-    }
-
-    // MARK: Update
-
-    private func update(_ marked: [Int]) {
-        guard let context, let maildrop, let user = summary.user else { return }
-        work = .updating
-        let alive = Set(servers.filter { $0.backend.isAlive }.map(\.index))
-        let plan = DeletionPlan(
-            maildrop: maildrop, marked: marked, servers: shared.settings.servers.indices, alive: alive)
-        guard !marked.isEmpty else {
-            for server in servers {
-                // Deleted earlier and on record: nobody waits for it.
-                for number in plan.numbers[server.index] ?? [] {
-                    server.backend.enqueueForStatus(.dele(number)) { _ in }
-                }
-                server.backend.quit(within: shared.settings.times.login)
-            }
-            servers = []
-            return workDone(session.updated(complete: true, reply: &reply), end: .quit)
-        }
-        let update = POP3Update(
-            plan: plan, user: user, servers: servers, log: shared.deletionLog, limit: shared.settings.times.update,
-            eventLoop: context.eventLoop)
-        // From here on the update owns the connections: the client may go.
-        servers = []
-        update.start { [self] complete in
-            if complete { summary.deleted = marked.count }
-            finishUpdate(complete: complete)
-        }
-    }
-
-    private func finishUpdate(complete: Bool) {
-        let end: POP3SessionSummary.End = complete ? .quit : .deletionsFailed
-        if case .closed = work {
-            // The client went after its QUIT: told only now, because only now it is known what became of it.
-            summary.end = end
-            report()
-            return
-        }
-        workDone(session.updated(complete: complete, reply: &reply), end: end)
-    }
-
     // MARK: End
 
-    private func close(_ end: POP3SessionSummary.End) {
+    func close(_ end: POP3SessionSummary.End) {
         guard let context else { return }
         over(end)
         // After the last octet, or when the client takes no more of what it was sent.
@@ -298,6 +219,7 @@ final class POP3ClientHandler: ChannelInboundHandler {
         watch?.cancel()
         watch = nil
         inbound = ByteBuffer()
+        if case .delaying(let task) = last { task.cancel() }
         if case .opening(let opening) = last { opening.cancel() }
         if case .retrieving(let retrieval) = last { retrieval.cancel() }
         for server in servers { server.backend.close() }
@@ -310,39 +232,10 @@ final class POP3ClientHandler: ChannelInboundHandler {
     }
 
     /// All is done: no connection of this session is at work any more.
-    private func report() {
+    func report() {
         summary.log(to: shared.logger)
+        account.ended(summary)
         if let healing { shared.healer.sessionEnded(healing) }
         healing = nil
-    }
-
-    // MARK: Time
-
-    private func watchActivity() {
-        let times = shared.settings.times
-        let limit = session.isInTransaction ? times.inactivity : times.beforeLogin
-        let remaining = lastActivity + limit - .now()
-        guard remaining > .zero else {
-            if case .none = work { _ = session.timedOut(reply: &reply) }
-            return close(.inactive)
-        }
-        // Before login the limit is the shorter one, so the watch never sleeps past the end of either.
-        let wait = min(remaining, times.keepAlive, times.beforeLogin)
-        watch = context?.eventLoop.assumeIsolated().scheduleTask(in: wait) { [self] in
-            keepServersAlive()
-            switch work {
-            case .opening, .updating: lastActivity = .now()  // the client waits for us
-            case .none, .retrieving, .closed: break
-            }
-            watchActivity()
-        }
-    }
-
-    private func keepServersAlive() {
-        let due = NIODeadline.now() - shared.settings.times.keepAlive
-        for server in servers where server.backend.isIdle && server.backend.lastCommand <= due {
-            server.backend.enqueueForStatus(.noop) { _ in }
-            server.backend.flush()
-        }
     }
 }

@@ -1,5 +1,11 @@
 public import NIOCore
 
+/// Why a journal could not be read, as far as monitoring must know.
+public protocol JournalFailure: Error {
+    /// Whether the server did not answer at all, rather than with a refusal.
+    var isServerSilent: Bool { get }
+}
+
 /// One mailbox server's journal.
 public protocol JournalStore: Sendable {
     /// The server's name in the configuration.

@@ -22,6 +22,8 @@ public struct POP3Session: Sendable {
         case proceed
         /// The reply is complete: send it and close.
         case end
+        /// The reply is complete: send it and begin TLS. Whatever came in clear after the command must not be taken.
+        case startTLS
         /// Check the credentials and read the maildrop; then `loggedIn` or `loginFailed`.
         case logIn(user: String, password: POP3Password)
         /// Send the message with this index (from 0), or its header and `lines` lines; then `retrievalBegins`,
@@ -36,6 +38,8 @@ public struct POP3Session: Sendable {
         case refused
         /// No server can tell.
         case unavailable
+        /// Nobody was asked: too many logins from the client's address have failed.
+        case tooManyFailures
     }
 
     public enum RetrievalEnd: Equatable, Sendable {
@@ -47,6 +51,9 @@ public struct POP3Session: Sendable {
         /// program takes the part for the whole.
         case brokenOff
     }
+
+    /// Whether the client's connection is encrypted, or can be.
+    public enum TLS: Equatable, Sendable { case unavailable, offered, active }
 
     private enum State: Sendable {
         case authorization(user: String?)
@@ -60,10 +67,13 @@ public struct POP3Session: Sendable {
     private var state = State.authorization(user: nil)
     /// Empty until a maildrop is open. Not in the state enum, so that marks are changed in place.
     private var transaction = Transaction([])
+    private var tls: TLS
     private var badCommands = 0
     private var failedLogins = 0
 
-    public init() {}
+    public init(tls: TLS = .unavailable) {
+        self.tls = tls
+    }
 
     /// Whether a maildrop is open.
     public var isInTransaction: Bool {
@@ -108,6 +118,10 @@ public struct POP3Session: Sendable {
             failedLogins += 1
         case .unavailable:
             reply.writeError("[SYS/TEMP] No mailbox server can be reached, try again later.")  // RFC 3206 §4
+            failedLogins += 1
+        case .tooManyFailures:
+            // Not AUTH (RFC 3206 §5): the password may well be right.
+            reply.writeError("[SYS/TEMP] Too many failed logins from your address, try again later.")
             failedLogins += 1
         }
         return failedLogins < POP3Limits.failedLogins ? .proceed : end()
@@ -155,6 +169,19 @@ public struct POP3Session: Sendable {
         return .end
     }
 
+    private mutating func startTLS(reply: inout ByteBuffer) -> Action {
+        switch tls {
+        case .unavailable: return refuse("TLS is not available here.", reply: &reply)
+        case .active: return refuse("Command not permitted when TLS active.", reply: &reply)  // RFC 2595 §4
+        case .offered:
+            tls = .active
+            // RFC 2595 §4: nothing that was said in clear counts any more.
+            state = .authorization(user: nil)
+            reply.writeOK("Begin TLS negotiation.")
+            return .startTLS
+        }
+    }
+
     private mutating func refuse(_ text: String, reply: inout ByteBuffer) -> Action {
         badCommands += 1
         guard badCommands < POP3Limits.badCommands else {
@@ -168,8 +195,10 @@ public struct POP3Session: Sendable {
     private mutating func receive(_ command: POP3Command, reply: inout ByteBuffer) -> Action {
         switch (command, state) {
         case (.capa, _):
-            POP3Session.writeCapabilities(to: &reply)
+            POP3Session.writeCapabilities(to: &reply, also: tls == .offered ? ["STLS"] : [])
             return .proceed
+        case (.stls, .authorization):
+            return startTLS(reply: &reply)
         case (.auth(nil), .authorization):
             // The list of SASL mechanisms, which is empty so far.
             reply.writeString("+OK\r\n.\r\n")
@@ -211,9 +240,9 @@ public struct POP3Session: Sendable {
     }
 
     /// RFC 2449 §5, the same before and after login (facts 22).
-    private static func writeCapabilities(to reply: inout ByteBuffer) {
+    private static func writeCapabilities(to reply: inout ByteBuffer, also more: [String]) {
         reply.writeOK("Capabilities follow.")
-        for capability in capabilities {
+        for capability in capabilities + more {
             reply.writeString(capability)
             reply.writeString("\r\n")
         }

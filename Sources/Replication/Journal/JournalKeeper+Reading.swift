@@ -13,7 +13,9 @@ extension JournalKeeper {
                 logger.notice("\($0)", metadata: ["server": "\(stores[server].name)"])
             }
         } catch {
-            journals[server].failed("\(error)") {
+            journals[server].failed(
+                "\(error)", isServerSilent: (error as? any JournalFailure)?.isServerSilent ?? false
+            ) {
                 logger.error("\($0)", metadata: ["server": "\(stores[server].name)", "reason": "\(error)"])
             }
         }

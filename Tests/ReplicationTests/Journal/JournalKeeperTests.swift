@@ -8,7 +8,9 @@ import Testing
 
 /// A journal mailbox in memory, which can be down, or refuse to be written.
 private final class MemoryJournal: JournalStore {
-    struct Down: Error {}
+    struct Down: JournalFailure, Equatable {
+        var isServerSilent: Bool
+    }
     struct State {
         var messages: [(uniqueID: String, octets: ByteBuffer)] = []
         var next = 0
@@ -45,7 +47,7 @@ private final class MemoryJournal: JournalStore {
 
     func read(known: Set<String>) async throws -> JournalReading {
         try state.withLock { state in
-            if state.isDown || state.isUnreadable { throw Down() }
+            if state.isDown || state.isUnreadable { throw Down(isServerSilent: state.isDown) }
             let new = state.messages.filter { !known.contains($0.uniqueID) }.prefix(state.mostAtOnce)
             state.fetched += new.count { String(buffer: $0.octets).contains("\r\ndeleted ") }
             return JournalReading(uniqueIDs: Set(state.messages.map(\.uniqueID)), new: Array(new))
@@ -63,7 +65,7 @@ private final class MemoryJournal: JournalStore {
 
     func remove(_ uniqueIDs: Set<String>) async throws {
         try state.withLock { state in
-            if state.isDown { throw Down() }
+            if state.isDown { throw Down(isServerSilent: true) }
             state.messages.removeAll { uniqueIDs.contains($0.uniqueID) }
         }
     }
@@ -117,6 +119,30 @@ private func makeID(_ number: Int) -> String {
         await running(second) {
             #expect(await second.deletedIDs(of: "u1@x") == [makeID(1)])
             #expect(await second.deletedIDs(of: "u2@x").isEmpty)
+        }
+    }
+
+    @Test func `the figures tell entries, what a journal lacks, and which servers are silent`() async throws {
+        let keeper = keeper()
+        #expect(await keeper.figures.servers.allSatisfy { $0.isReadable }, "nothing was tried yet")
+        try await running(keeper) {
+            _ = await keeper.deletedIDs(of: "u1@x")
+            b.setDown(true)
+            await eventually("b is not missed") { await keeper.figures["b"]?.isServerSilent == true }
+            a.state.withLock { $0.isUnreadable = true }
+            await eventually("a is not missed") { await keeper.figures["a"]?.isReadable == false }
+            #expect(await keeper.figures["a"]?.isServerSilent == false, "it answers, and refuses")
+            a.state.withLock { $0.isUnreadable = false }
+            await eventually("a is not read again") { await keeper.figures["a"]?.isReadable == true }
+            try await keeper.record(Deletions(user: "u1@x", ids: [makeID(1), makeID(2)]))
+            let figures = await keeper.figures
+            #expect(figures.entries == 2)
+            #expect(figures.pending == 0)
+            #expect(figures.servers.map(\.missing) == [0, 2])
+            b.setDown(false)
+            await eventually("b does not get what it lacks") { await keeper.figures["b"]?.missing == 0 }
+            #expect(await keeper.figures["b"]?.isReadable == true)
+            #expect(await keeper.figures["b"]?.reason == nil)
         }
     }
 
