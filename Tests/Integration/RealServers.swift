@@ -31,7 +31,8 @@ struct LabTrait: SuiteTrait, TestScoping {
         for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void
     ) async throws {
         let lab = try Lab.up(
-            name: Lab.instanceName(suffix: suffix), mta: mta, mailboxes: mailboxes, smtp: smtp, bare: bare, users: users,
+            name: Lab.instanceName(suffix: suffix), mta: mta, mailboxes: mailboxes, smtp: smtp, users: users,
+            bare: bare,
             append: LabTrait.configuration + milter.map { $0 + "\n" }.joined()
                 + (mta == .sendmail ? LabTrait.sendmailKeys : ""))
         defer { lab.down() }
