@@ -28,6 +28,8 @@ struct LabTrait: SuiteTrait, TestScoping {
     var bare = false
     /// Further lines of the table `[milter]`.
     var milter: [String] = []
+    /// Users u1, u2, … at either domain.
+    var users = 60
 
     @TaskLocal fileprivate static var current: Lab?
 
@@ -35,7 +37,8 @@ struct LabTrait: SuiteTrait, TestScoping {
         for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void
     ) async throws {
         let lab = try Lab.up(
-            name: Lab.instanceName(suffix: suffix), mta: mta, mailboxes: mailboxes, smtp: smtp, bare: bare,
+            name: Lab.instanceName(suffix: suffix), mta: mta, mailboxes: mailboxes, smtp: smtp, users: users,
+            bare: bare,
             append: LabTrait.configuration + milter.map { $0 + "\n" }.joined()
                 + (mta == .sendmail ? LabTrait.sendmailKeys : ""))
         defer { lab.down() }
@@ -70,9 +73,10 @@ struct LabTrait: SuiteTrait, TestScoping {
 extension Trait where Self == LabTrait {
     static func lab(
         mailboxes: Int, suffix: String = "", mta: Lab.MTA = .postfix, smtp: [String] = [], bare: Bool = false,
-        milter: [String] = []
+        milter: [String] = [], users: Int = 60
     ) -> Self {
-        LabTrait(mailboxes: mailboxes, suffix: suffix, mta: mta, smtp: smtp, bare: bare, milter: milter)
+        LabTrait(
+            mailboxes: mailboxes, suffix: suffix, mta: mta, smtp: smtp, bare: bare, milter: milter, users: users)
     }
 }
 

@@ -135,12 +135,12 @@ extension RealServers {
 }
 
 extension Lab {
-    fileprivate func keepEntriesForAMinute() throws {
+    func keepEntriesForAMinute() throws {
         try set("journal", "expire = \"60s\"")
     }
 
     /// Puts a line into a table of the proxies' cluster.toml, in place of the key's former one, and starts them anew.
-    fileprivate func set(_ table: String, _ line: String) throws {
+    func set(_ table: String, _ line: String) throws {
         let key = line.prefix { $0 != " " }
         for host in mailboxes {
             try shell(
@@ -155,8 +155,8 @@ extension Lab {
         }
     }
 
-    fileprivate func addMasterUser() throws {
-        for host in mailboxes {
+    func addMasterUser() throws {
+        for host in mailboxes where try attempt(host, ["test", "-e", "/etc/dovecot/masters"]).status != 0 {
             try shell(
                 host,
                 """
@@ -171,20 +171,20 @@ extension Lab {
         try waitForAllServers()
     }
 
-    fileprivate func journal(_ words: String...) throws -> CommandOutput {
+    func journal(_ words: String...) throws -> CommandOutput {
         try attempt("a", ["covey", "journal"] + words)
     }
 
     /// The entries that it lists, without what it says of the journals.
-    fileprivate func entries(_ words: String...) throws -> String {
+    func entries(_ words: String...) throws -> String {
         try shell("a", "covey journal list \(words.joined(separator: " ")) 2>/dev/null").text
     }
 
-    fileprivate func resync(_ words: String...) throws -> CommandOutput {
+    func resync(_ words: String..., to server: String = "b") throws -> CommandOutput {
         try attempt(
             "a",
             [
-                "covey", "resync", "--to", "b", "--all", "--users", "-", "--master", "resync", "--password-file",
+                "covey", "resync", "--to", server, "--all", "--users", "-", "--master", "resync", "--password-file",
                 "/etc/covey/master.password",
             ] + words, input: Array("u1@example.com\nu2@example.com\n".utf8))
     }
@@ -195,7 +195,7 @@ extension Lab {
     }
 
     /// Both servers hold the same messages, octet for octet in their bodies.
-    fileprivate func expectEqual(_ user: String, count: Int) throws {
+    func expectEqual(_ user: String, count: Int) throws {
         let held = try mailboxes.map { server in
             try stored(for: user, on: server).map { ($0.ids.first ?? "", $0.body) }.sorted { $0.0 < $1.0 }
         }
