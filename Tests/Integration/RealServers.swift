@@ -8,14 +8,13 @@ import Testing
 ///
 /// Hosts: hubs mh1 and mh2, mailbox servers a, b and c with a proxy each, client. The machine that runs the tests is in
 /// the hubs' mynetworks, the host client is a stranger to them.
-@Suite(.serialized, .lab(mailboxes: 3), .logsOnFailure, .timeLimit(RealServers.longestTest))
-enum RealServers {
-    /// Of several limits the shortest counts: a long run of scripts/chaos needs another one here.
-    fileprivate static let longestTest: TimeLimitTrait.Duration =
-        ProcessInfo.processInfo.environment["COVEY_CHAOS_SECONDS"].flatMap(Int.init).map {
-            .minutes(10 + $0 / 60)
-        } ?? .minutes(5)
-}
+@Suite(.serialized, .lab(mailboxes: 3), .logsOnFailure, .timeLimit(longestTest))
+enum RealServers {}
+
+/// Of several limits the shortest counts: a long run of scripts/chaos needs another one here.
+private let longestTest: TimeLimitTrait.Duration =
+    ProcessInfo.processInfo.environment["COVEY_CHAOS_SECONDS"].flatMap(Int.init).map { .minutes(10 + $0 / 60) }
+    ?? .minutes(5)
 
 /// A lab that is up while a suite runs.
 struct LabTrait: SuiteTrait, TestScoping {
