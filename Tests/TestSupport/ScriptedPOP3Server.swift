@@ -40,6 +40,12 @@ public final class ScriptedPOP3Server: Sendable {
     public struct Script: Sendable {
         public var greeting = "+OK scripted server ready."
         public var password = "secret"
+        /// Of CAPA; nil: the server does not know the command.
+        public var capabilities: [String]?
+        /// What AUTH takes for a right message, in base 64; else it is refused.
+        public var acceptedMessages: Set<String> = []
+        /// What a token that is refused is told first, in base 64.
+        public var tokenChallenge: String?
         public var messages: [Message] = []
         /// By command line (`RETR 1`) or keyword (`RETR`); the line first.
         public var faults: [String: Fault] = [:]
@@ -124,6 +130,9 @@ private final class ScriptedPOP3Handler: ChannelInboundHandler {
     private var isLoggedIn = false
     private var messages: [ScriptedPOP3Server.Message] = []
     private var marked: Set<Int> = []
+    /// What the next line is, if it is no command.
+    private enum Exchange { case message(String), dismissal }
+    private var exchange: Exchange?
 
     init(server: ScriptedPOP3Server) {
         self.server = server
@@ -187,10 +196,18 @@ private final class ScriptedPOP3Handler: ChannelInboundHandler {
     }
 
     private func answer(to line: String) -> String {
+        if let exchange { return answer(to: line, in: exchange) }
         let words = line.split(separator: " ").map { String($0) }
         let index = words.count > 1 ? (Int(words[1]) ?? 0) - 1 : -1
         switch words.first ?? "" {
-        case "XCLIENT", "USER", "NOOP": return "+OK\r\n"
+        case "CAPA":
+            guard let lines = server.state.withLock({ $0.script.capabilities }) else { break }
+            return "+OK\r\n" + lines.map { $0 + "\r\n" }.joined() + ".\r\n"
+        case "AUTH":
+            exchange = .message(words[1])
+            guard words.count == 3 else { return "+ \r\n" }
+            return answer(to: words[2], in: .message(words[1]))
+        case "XCLIENT", "USER", "UTF8", "NOOP": return "+OK\r\n"
         case "PASS":
             let script = server.state.withLock { $0.script }
             guard line == "PASS \(script.password)" else { return "-ERR [AUTH] Authentication failed.\r\n" }
@@ -212,8 +229,24 @@ private final class ScriptedPOP3Handler: ChannelInboundHandler {
             let gone = Set(marked.map { messages[$0].uniqueID })
             server.state.withLock { $0.script.messages.removeAll { gone.contains($0.uniqueID) } }
             return "+OK Logging out.\r\n"
-        default: return "-ERR Unknown command.\r\n"
+        default: break
         }
+        return "-ERR Unknown command.\r\n"
+    }
+
+    private func answer(to message: String, in exchange: Exchange) -> String {
+        let script = server.state.withLock { $0.script }
+        self.exchange = nil
+        guard case .message(let mechanism) = exchange else { return "-ERR [AUTH] Authentication failed.\r\n" }
+        if script.acceptedMessages.contains(message) {
+            messages = script.messages
+            return "+OK Logged in.\r\n"
+        }
+        guard mechanism != "PLAIN", let challenge = script.tokenChallenge else {
+            return "-ERR [AUTH] Authentication failed.\r\n"
+        }
+        self.exchange = .dismissal
+        return "+ \(challenge)\r\n"
     }
 
     private func listing(_ value: (ScriptedPOP3Server.Message) -> String) -> String {

@@ -94,7 +94,7 @@ final class JournalSession {
             case .line(let octets): if !line(octets) { self.fail("the answer to \(command) cannot be understood") }
             case .end: whenDone()
             case .failed(let failure): self.fail(failure.description)
-            case .status, .body: break
+            case .status, .challenge, .body: break
             }
         }
     }
@@ -124,7 +124,7 @@ final class JournalSession {
                 self.inFlight -= 1
                 self.fetchMore()
             case .failed(let failure): self.fail(failure.description)
-            case .status, .line: break
+            case .status, .challenge, .line: break
             }
         }
     }

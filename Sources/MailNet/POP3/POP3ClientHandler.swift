@@ -8,6 +8,7 @@ struct POP3Shared: Sendable {
     let settings: POP3ProxySettings
     let cache: UniqueIDCache
     let health: POP3ServerHealth
+    let features: POP3ServerFeatures
     let deletionLog: any DeletionLog
     let logger: Logger
 }
@@ -70,6 +71,7 @@ final class POP3ClientHandler: ChannelInboundHandler {
 
     func channelActive(context: ChannelHandlerContext) {
         summary.client = context.remoteAddress?.addressForXCLIENT ?? "unknown"
+        session.offer = shared.features.offer(health: shared.health)
         session.greet(reply: &reply)
         flushReply()
         watchActivity()
@@ -113,7 +115,9 @@ final class POP3ClientHandler: ChannelInboundHandler {
         // A command whose work is done at once comes back here: the loop outside goes on.
         guard !isTakingCommands else { return }
         isTakingCommands = true
-        while case .none = work, context?.channel.isWritable ?? false, let line = decoder.next(from: &inbound) {
+        while case .none = work, context?.channel.isWritable ?? false,
+            let line = decoder.next(from: &inbound, isInExchange: session.isInExchange)
+        {
             lastActivity = .now()
             perform(session.receive(line, reply: &reply))
             if reply.readableBytes >= POP3ClientHandler.inboundLimit { flushReply() }
@@ -134,7 +138,7 @@ final class POP3ClientHandler: ChannelInboundHandler {
         switch action {
         case .proceed: break
         case .end: close(.dismissed)
-        case .logIn(let user, let password): logIn(user: user, password: password)
+        case .logIn(let credentials): logIn(credentials)
         case .retrieve(let message, let lines): retrieve(message, lines: lines)
         case .update(let marked): update(marked)
         }
@@ -159,12 +163,13 @@ final class POP3ClientHandler: ChannelInboundHandler {
 
     // MARK: Login
 
-    private func logIn(user: String, password: POP3Password) {
+    private func logIn(_ credentials: POP3Credentials) {
         guard let context else { return }
-        let mailbox = LoginName.mailbox(for: user, defaultDomain: shared.settings.defaultDomain)
+        let mailbox = LoginName.mailbox(for: credentials.user, defaultDomain: shared.settings.defaultDomain)
         summary.user = mailbox
         let opening = POP3MaildropOpening(
-            login: .init(user: mailbox, password: password, client: context.remoteAddress),
+            login: .init(
+                credentials: credentials.named(mailbox), client: context.remoteAddress, wantsUTF8: session.wantsUTF8),
             shared: shared, eventLoop: context.eventLoop)
         work = .opening(opening)
         opening.start { [self] outcome in
@@ -181,9 +186,9 @@ final class POP3ClientHandler: ChannelInboundHandler {
                     POP3Session.Message(uniqueID: maildrop.ids[$0], octets: maildrop.octets(of: $0))
                 }
                 workDone(session.loggedIn(messages, reply: &reply))
-            case .refused:
+            case .refused(let challenge):
                 summary.refusedLogins += 1
-                workDone(session.loginFailed(.refused, reply: &reply))
+                workDone(session.loginFailed(.refused(challenge: challenge), reply: &reply))
             case .unavailable:
                 shared.logger.warning(
                     "No mailbox server can be reached for a login",

@@ -13,7 +13,8 @@ struct POP3SessionServer {
 final class POP3MaildropOpening {
     enum Outcome {
         case opened(MergedMaildrop, [POP3SessionServer])
-        case refused
+        /// With what a server told about a token.
+        case refused(challenge: [UInt8]?)
         case unavailable
     }
 
@@ -27,6 +28,7 @@ final class POP3MaildropOpening {
     /// Ids that the journal names for the user; nil until it has answered.
     private var deleted: Set<MaildropID>?
     private var outOfTouch: Set<Int> = []
+    private var challenge: [UInt8]?
     private var completion: ((Outcome) -> Void)?
     /// Server name and reason, for those that are not part of the session, and for those that refused.
     private(set) var leftOut: [(server: String, reason: String)] = []
@@ -45,7 +47,9 @@ final class POP3MaildropOpening {
         self.user = login.user
         self.deletionLog = shared.deletionLog
         self.openings = settings.servers.indices.map {
-            POP3ServerOpening(server: $0, login: login, settings: settings, cache: shared.cache, eventLoop: eventLoop)
+            POP3ServerOpening(
+                server: $0, login: login, settings: settings, cache: shared.cache, features: shared.features,
+                eventLoop: eventLoop)
         }
         self.answers = Array(repeating: .pending, count: settings.servers.count)
     }
@@ -84,7 +88,8 @@ final class POP3MaildropOpening {
         case .opened(let listing):
             answers[server] = .accepted
             listings.append(listing)
-        case .refused(let words):
+        case .refused(let words, let challenge):
+            self.challenge = self.challenge ?? challenge
             answers[server] = .refused
             leftOut.append((settings.servers[server].name, "refused: \(words)"))
         case .leftOut(_, let reason):
@@ -107,7 +112,7 @@ final class POP3MaildropOpening {
         guard completion != nil else { return }
         switch LoginVerdict(answers, auth: settings.auth) {
         case .undecided: break
-        case .refused: finish(.refused)
+        case .refused: finish(.refused(challenge: challenge))
         case .unavailable: finish(.unavailable)
         case .accepted:
             guard let deleted else { return }

@@ -32,8 +32,9 @@ public final class POP3ProxyServer: Sendable {
         self.shared = Mutex(
             POP3Shared(
                 settings: settings, cache: UniqueIDCache(),
-                health: POP3ServerHealth(settings: settings, group: group, logger: logger), deletionLog: deletionLog,
-                logger: logger))
+                health: POP3ServerHealth(settings: settings, group: group, logger: logger),
+                features: POP3ServerFeatures(settings: settings, group: group, logger: logger),
+                deletionLog: deletionLog, logger: logger))
         self.group = group
         self.registry = POP3ConnectionRegistry(limit: settings.maxConnections)
         self.logger = logger
@@ -53,10 +54,14 @@ public final class POP3ProxyServer: Sendable {
         let new = POP3Shared(
             settings: settings, cache: isSame && settings.key == old.settings.key ? old.cache : UniqueIDCache(),
             health: keepsHealth ? old.health : POP3ServerHealth(settings: settings, group: group, logger: logger),
+            features: keepsHealth ? old.features : POP3ServerFeatures(settings: settings, group: group, logger: logger),
             deletionLog: deletionLog, logger: logger)
         registry.change(limit: settings.maxConnections)
         shared.withLock { $0 = new }
-        if !keepsHealth { old.health.stop() }
+        guard !keepsHealth else { return }
+        old.health.stop()
+        old.features.stop()
+        new.features.ask()
     }
 
     /// Number of client connections now.
@@ -80,6 +85,7 @@ public final class POP3ProxyServer: Sendable {
             addresses.append(address)
             logger.info("Listening for POP3", metadata: ["listen.address": "\(address)"])
         }
+        shared.withLock(\.features).ask()
         return addresses
     }
 
@@ -132,6 +138,8 @@ public final class POP3ProxyServer: Sendable {
             try? await Task.sleep(for: .milliseconds(100))
         }
         for channel in registry.all { try? await channel.close() }
-        shared.withLock(\.health).stop()
+        let last = shared.withLock { $0 }
+        last.health.stop()
+        last.features.stop()
     }
 }

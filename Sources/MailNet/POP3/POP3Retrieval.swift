@@ -69,7 +69,7 @@ final class POP3Retrieval {
         // A server that was given up may still be sending.
         guard !isDone, current?.backend === source.backend, current?.number == source.number else { return }
         switch event {
-        case .line: break
+        case .challenge, .line: break
         case .status(let status):
             // Its `.end` follows, but what was refused is over now.
             if !status.isOK { giveUp(source, close: false) }

@@ -63,7 +63,7 @@ public final class MasterMaildrops: MaildropServer {
                     case .opened(let listing):
                         continuation.resume(
                             returning: MasterSession(listing: listing, backend: opening.backend, loop: loop))
-                    case .refused(let words):
+                    case .refused(let words, _):
                         continuation.resume(throwing: Failure(description: "login refused: \(words)"))
                     case .leftOut(_, let reason): continuation.resume(throwing: Failure(description: reason))
                     }
@@ -109,7 +109,7 @@ private final class MasterSession: MaildropSession {
                 switch event {
                 case .status(let status): if !status.isOK { refusal = status.text }
                 case .body(let piece): unstuffing.append(piece.readableBytesView, to: &octets)
-                case .line: break
+                case .challenge, .line: break
                 case .end:
                     if let refusal { return completion(.failure(.init(description: "RETR: \(refusal)"))) }
                     // A damaged message may end early with a perfect final dot (facts 18).
