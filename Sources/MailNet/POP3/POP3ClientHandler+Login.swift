@@ -1,0 +1,42 @@
+internal import CoveyCore
+internal import Logging
+internal import MailWire
+internal import NIOCore
+
+/// Logging in, at all mailbox servers at once.
+extension POP3ClientHandler {
+    func logIn(_ credentials: POP3Credentials) {
+        guard let context else { return }
+        let mailbox = LoginName.mailbox(for: credentials.user, defaultDomain: shared.settings.defaultDomain)
+        summary.user = mailbox
+        let opening = POP3MaildropOpening(
+            login: .init(
+                credentials: credentials.named(mailbox), client: context.remoteAddress, wantsUTF8: session.wantsUTF8),
+            shared: shared, eventLoop: context.eventLoop)
+        work = .opening(opening)
+        opening.start { [self] outcome in
+            lastActivity = .now()
+            summary.leftOut = opening.leftOut
+            switch outcome {
+            case .opened(let maildrop, let servers):
+                self.maildrop = maildrop
+                self.servers = servers
+                summary.messages = maildrop.count
+                summary.withheld = maildrop.withheldCount
+                summary.servers = servers.map { shared.settings.servers[$0.index].name }
+                let messages = (0..<maildrop.count).map {
+                    POP3Session.Message(uniqueID: maildrop.ids[$0], octets: maildrop.octets(of: $0))
+                }
+                workDone(session.loggedIn(messages, reply: &reply))
+            case .refused(let challenge):
+                summary.refusedLogins += 1
+                workDone(session.loginFailed(.refused(challenge: challenge), reply: &reply))
+            case .unavailable:
+                shared.logger.warning(
+                    "No mailbox server can be reached for a login",
+                    metadata: ["servers.left_out": "\(opening.leftOut.map { "\($0.server): \($0.reason)" })"])
+                workDone(session.loginFailed(.unavailable, reply: &reply))
+            }
+        }
+    }
+}
