@@ -61,4 +61,8 @@ final class RunningJournal: DeletionLog {
     func serversOutOfTouch() async -> Set<String> {
         await keeper.serversOutOfTouch()
     }
+
+    func isLoginRefused(at server: String, since: ContinuousClock.Instant) async -> Bool {
+        await keeper.isLoginRefused(at: server, since: since)
+    }
 }

@@ -26,12 +26,7 @@ public final class JournalMailbox: JournalStore {
         }
     }
 
-    /// Why a journal could not be read or changed.
-    public struct Failure: Error, Sendable, CustomStringConvertible {
-        public let description: String
-        /// Whether the server refused the journal's own login.
-        public let isRefusedLogin: Bool
-    }
+    public typealias Failure = JournalStoreFailure
 
     public let name: String
     private let settings: Settings

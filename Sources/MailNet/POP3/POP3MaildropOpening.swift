@@ -35,6 +35,7 @@ final class POP3MaildropOpening {
 
     private let eventLoop: any EventLoop
     private let user: String
+    private let started: ContinuousClock.Instant
     private let deletionLog: any DeletionLog
 
     init(
@@ -45,6 +46,7 @@ final class POP3MaildropOpening {
         self.health = shared.health
         self.eventLoop = eventLoop
         self.user = login.user
+        self.started = login.started
         self.deletionLog = shared.deletionLog
         self.openings = settings.servers.indices.map {
             POP3ServerOpening(
@@ -89,14 +91,25 @@ final class POP3MaildropOpening {
             answers[server] = .accepted
             listings.append(listing)
         case .refused(let words, let challenge):
-            self.challenge = self.challenge ?? challenge
-            answers[server] = .refused
-            leftOut.append((settings.servers[server].name, "refused: \(words)"))
+            return judgeRefusal(server, words, challenge)
         case .leftOut(_, let reason):
             answers[server] = .leftOut
             leftOut.append((settings.servers[server].name, reason))
         }
         decide()
+    }
+
+    /// A server that refuses the journal's login as well is sick: its refusal locks nobody out.
+    private func judgeRefusal(_ server: Int, _ words: String, _ challenge: [UInt8]?) {
+        let (log, started, name) = (deletionLog, started, settings.servers[server].name)
+        eventLoop.makeFutureWithTask { await log.isLoginRefused(at: name, since: started) }
+            .assumeIsolated().whenSuccess { isSick in
+                self.answers[server] = isSick ? .leftOut : .refused
+                if !isSick { self.challenge = self.challenge ?? challenge }
+                self.leftOut.append(
+                    (name, isSick ? "sick: it refuses the journal's login too: \(words)" : "refused: \(words)"))
+                self.decide()
+            }
     }
 
     private func noteHealth(_ server: Int, _ outcome: POP3ServerOpening.Outcome) {

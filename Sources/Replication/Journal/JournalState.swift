@@ -21,6 +21,15 @@ struct JournalState {
     var wasTried = false
     var lastRepair: ContinuousClock.Instant?
     private var lastReading: ContinuousClock.Instant?
+    /// When the last attempt to read it began that has ended, and whether the server refused the login then.
+    private(set) var lastAttempt: ContinuousClock.Instant?
+    private(set) var isLoginRefused = false
+
+    /// An attempt has ended; `isLoginRefused` as of it.
+    mutating func ended(_ started: ContinuousClock.Instant, isLoginRefused: Bool) {
+        lastAttempt = started
+        self.isLoginRefused = isLoginRefused
+    }
 
     /// Calls `log` when this is news.
     mutating func succeeded(_ started: ContinuousClock.Instant, _ log: (String) -> Void) {
