@@ -40,6 +40,8 @@ public final class ScriptedPOP3Server: Sendable {
     public struct Script: Sendable {
         public var greeting = "+OK scripted server ready."
         public var password = "secret"
+        /// Users that no password opens.
+        public var refusedUsers: Set<String> = []
         /// Of CAPA; nil: the server does not know the command.
         public var capabilities: [String]?
         /// What AUTH takes for a right message, in base 64; else it is refused.
@@ -133,6 +135,7 @@ private final class ScriptedPOP3Handler: ChannelInboundHandler {
     /// What the next line is, if it is no command.
     private enum Exchange { case message(String), dismissal }
     private var exchange: Exchange?
+    private var user = ""
 
     init(server: ScriptedPOP3Server) {
         self.server = server
@@ -207,10 +210,15 @@ private final class ScriptedPOP3Handler: ChannelInboundHandler {
             exchange = .message(words[1])
             guard words.count == 3 else { return "+ \r\n" }
             return answer(to: words[2], in: .message(words[1]))
-        case "XCLIENT", "USER", "UTF8", "NOOP": return "+OK\r\n"
+        case "USER":
+            user = String(line.dropFirst(5))
+            return "+OK\r\n"
+        case "XCLIENT", "UTF8", "NOOP": return "+OK\r\n"
         case "PASS":
             let script = server.state.withLock { $0.script }
-            guard line == "PASS \(script.password)" else { return "-ERR [AUTH] Authentication failed.\r\n" }
+            guard line == "PASS \(script.password)", !script.refusedUsers.contains(user) else {
+                return "-ERR [AUTH] Authentication failed.\r\n"
+            }
             messages = script.messages
             return "+OK Logged in.\r\n"
         case "UIDL": return listing { $0.uniqueID }

@@ -9,6 +9,7 @@ struct POP3Shared: Sendable {
     let cache: UniqueIDCache
     let health: POP3ServerHealth
     let features: POP3ServerFeatures
+    let load: POP3ServerLoad
     let deletionLog: any DeletionLog
     let logger: Logger
 }

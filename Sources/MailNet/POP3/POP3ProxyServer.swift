@@ -34,7 +34,7 @@ public final class POP3ProxyServer: Sendable {
                 settings: settings, cache: UniqueIDCache(),
                 health: POP3ServerHealth(settings: settings, group: group, logger: logger),
                 features: POP3ServerFeatures(settings: settings, group: group, logger: logger),
-                deletionLog: deletionLog, logger: logger))
+                load: POP3ServerLoad(servers: settings.servers.count), deletionLog: deletionLog, logger: logger))
         self.group = group
         self.registry = POP3ConnectionRegistry(limit: settings.maxConnections)
         self.logger = logger
@@ -55,7 +55,8 @@ public final class POP3ProxyServer: Sendable {
             settings: settings, cache: isSame && settings.key == old.settings.key ? old.cache : UniqueIDCache(),
             health: keepsHealth ? old.health : POP3ServerHealth(settings: settings, group: group, logger: logger),
             features: keepsHealth ? old.features : POP3ServerFeatures(settings: settings, group: group, logger: logger),
-            deletionLog: deletionLog, logger: logger)
+            load: isSame ? old.load : POP3ServerLoad(servers: settings.servers.count), deletionLog: deletionLog,
+            logger: logger)
         registry.change(limit: settings.maxConnections)
         shared.withLock { $0 = new }
         guard !keepsHealth else { return }

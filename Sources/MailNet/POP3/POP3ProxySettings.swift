@@ -47,6 +47,8 @@ public struct POP3ProxySettings: Sendable {
     public var servers: [Server]
     /// Server indices, the one to read messages from first at the front.
     public var preference: [Int]
+    /// Those of them on this proxy's own host.
+    public var local: Set<Int> = []
     public var auth: ClusterConfiguration.POP3.Auth
     public var defaultDomain: String?
     public var maxConnections: Int
@@ -84,5 +86,6 @@ public struct POP3ProxySettings: Sendable {
             preference: local + configuration.mailboxes.indices.filter { !local.contains($0) },
             auth: configuration.pop3.auth, defaultDomain: configuration.pop3.defaultDomain,
             maxConnections: configuration.pop3.maxConnections, key: configuration.cluster.key, times: times)
+        self.local = Set(local)
     }
 }

@@ -6,6 +6,7 @@ internal import NIOCore
 final class POP3Retrieval {
     /// A copy that can be tried: the number is that in the session with its server.
     struct Source {
+        let server: Int
         let backend: POP3Backend
         let number: Int
         let octets: Int
@@ -24,15 +25,22 @@ final class POP3Retrieval {
     /// Lines of the body, nil for the whole message.
     private let lines: Int?
     private var sources: ArraySlice<Source>
-    private var current: Source?
+    private var current: Source? {
+        didSet {
+            if let oldValue { load.ended(oldValue.server) }
+            if let current { load.began(current.server) }
+        }
+    }
+    private let load: POP3ServerLoad
     private var relay = MessageRelay()
     private var hasBegun = false
     private let client: Client
     private var isDone = false
 
     /// - Parameter sources: in the order in which to try them.
-    init(sources: [Source], lines: Int?, client: Client) {
+    init(sources: [Source], lines: Int?, load: POP3ServerLoad, client: Client) {
         self.sources = sources[...]
+        self.load = load
         self.lines = lines
         self.client = client
     }

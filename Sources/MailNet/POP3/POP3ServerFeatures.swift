@@ -5,17 +5,21 @@ internal import Synchronization
 
 /// What the mailbox servers can do, as each said last: what a mail program is offered before anybody has logged in.
 ///
-/// Every login brings it up to date; what no login has told is asked for once, by a connection of its own.
+/// Every login brings it up to date; of a server that no login has reached for a minute it is asked for.
 final class POP3ServerFeatures: Sendable {
     private struct State {
         var capabilities: [POP3ServerCapabilities?]
+        /// When each was learned last.
+        var learned: [NIODeadline?]
         /// Servers that were reported for not taking XCLIENT.
         var isReported: [Bool]
         var isStopped = false
     }
 
-    /// Between two attempts to ask a server that no login has reached yet.
-    private static let interval = TimeAmount.seconds(10)
+    /// Between two attempts to ask a server that does not answer.
+    private static let retry = TimeAmount.seconds(10)
+    /// What is known for longer is asked for again.
+    private static let validity = TimeAmount.minutes(1)
 
     private let settings: POP3ProxySettings
     private let group: any EventLoopGroup
@@ -28,7 +32,8 @@ final class POP3ServerFeatures: Sendable {
         self.logger = logger
         state = Mutex(
             State(
-                capabilities: settings.servers.map { _ in nil }, isReported: settings.servers.map { _ in false }))
+                capabilities: settings.servers.map { _ in nil }, learned: settings.servers.map { _ in nil },
+                isReported: settings.servers.map { _ in false }))
     }
 
     /// What a session that begins now is offered: of the servers that were ever reached, leaving out those that logins
@@ -40,7 +45,10 @@ final class POP3ServerFeatures: Sendable {
     }
 
     func learned(_ server: Int, _ capabilities: POP3ServerCapabilities) {
-        state.withLock { $0.capabilities[server] = capabilities }
+        state.withLock {
+            $0.capabilities[server] = capabilities
+            $0.learned[server] = .now()
+        }
     }
 
     /// Whether the server lets itself be told a client's address. Without it Dovecot charges wrong passwords to the
@@ -56,9 +64,9 @@ final class POP3ServerFeatures: Sendable {
             metadata: ["server": "\(settings.servers[server].name)"])
     }
 
-    /// Asks all servers that have not said anything yet, until they do.
+    /// Asks all servers, now and from then on.
     func ask() {
-        for server in settings.servers.indices { ask(server) }
+        for server in settings.servers.indices { ask(server, after: .zero) }
     }
 
     /// No further question is asked.
@@ -66,14 +74,14 @@ final class POP3ServerFeatures: Sendable {
         state.withLock { $0.isStopped = true }
     }
 
-    private func isWanted(_ server: Int) -> Bool {
-        state.withLock { !$0.isStopped && $0.capabilities[server] == nil }
-    }
-
-    private func ask(_ server: Int) {
-        guard isWanted(server) else { return }
+    private func ask(_ server: Int, after wait: TimeAmount) {
         let loop = group.next()
-        loop.execute {
+        loop.scheduleTask(in: wait) {
+            let (isStopped, learned) = self.state.withLock { ($0.isStopped, $0.learned[server]) }
+            guard !isStopped else { return }
+            if let learned, learned + POP3ServerFeatures.validity > .now() {
+                return self.ask(server, after: learned + POP3ServerFeatures.validity - .now())
+            }
             let backend = POP3Backend(eventLoop: loop, responseTimeout: self.settings.times.login)
             let greeting = POP3Backend.statusReceiver { result in
                 guard case .success(let status) = result, status.isOK else { return self.failed(server, backend) }
@@ -92,9 +100,10 @@ final class POP3ServerFeatures: Sendable {
             switch event {
             case .line(let line): if lines.count < POP3Limits.capabilities { lines.append(String(buffer: line)) }
             case .end:
-                if self.isWanted(server) { self.learned(server, POP3ServerCapabilities(lines: lines)) }
+                self.learned(server, POP3ServerCapabilities(lines: lines))
+                self.ask(server, after: POP3ServerFeatures.validity)
                 backend.close()
-            case .failed: if self.isWanted(server) { self.failed(server, backend) }
+            case .failed: self.failed(server, backend)
             case .status, .challenge, .body: break
             }
         }
@@ -103,6 +112,6 @@ final class POP3ServerFeatures: Sendable {
 
     private func failed(_ server: Int, _ backend: POP3Backend) {
         backend.close()
-        group.next().scheduleTask(in: POP3ServerFeatures.interval) { self.ask(server) }
+        ask(server, after: POP3ServerFeatures.retry)
     }
 }
