@@ -45,7 +45,7 @@ public enum POP3PublicSuites {
         POP3Dialogue("nginx: user and password", [(["USER \(user)"], [ok]), (["PASS secret"], [ok])]),
         POP3Dialogue(
             "nginx: APOP is not offered, and refused", [(["APOP \(user) \(String(repeating: "0", count: 32))"], [no])]),
-        POP3Dialogue("nginx: a bare AUTH lists", [(["AUTH"], [.listing("+OK", ["PLAIN", "LOGIN"])])]),
+        POP3Dialogue("nginx: a bare AUTH lists", [(["AUTH"], [.listingWith("+OK", ["PLAIN", "LOGIN"])])]),
         POP3Dialogue(
             "nginx, James: PLAIN with a wrong password, then with the right one",
             [

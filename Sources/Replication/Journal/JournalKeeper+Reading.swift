@@ -9,13 +9,13 @@ extension JournalKeeper {
         let started = clock.now
         do {
             try await readToTheEnd(server)
-            journals[server].ended(started, isLoginRefused: false)
+            journals[server].attemptEnded(started, now: clock.now, isLoginRefused: false)
             journals[server].succeeded(started) {
                 logger.notice("\($0)", metadata: ["server": "\(stores[server].name)"])
             }
         } catch {
-            journals[server].ended(
-                started, isLoginRefused: (error as? JournalStoreFailure)?.isRefusedLogin ?? false)
+            journals[server].attemptEnded(
+                started, now: clock.now, isLoginRefused: (error as? JournalStoreFailure)?.isRefusedLogin ?? false)
             journals[server].failed("\(error)") {
                 logger.error("\($0)", metadata: ["server": "\(stores[server].name)", "reason": "\(error)"])
             }

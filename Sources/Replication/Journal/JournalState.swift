@@ -21,14 +21,20 @@ struct JournalState {
     var wasTried = false
     var lastRepair: ContinuousClock.Instant?
     private var lastReading: ContinuousClock.Instant?
-    /// When the last attempt to read it began that has ended, and whether the server refused the login then.
-    private(set) var lastAttempt: ContinuousClock.Instant?
+    /// The last attempt to read it that has ended: when it began and ended, and whether the server refused the login.
+    private var lastAttempt: (started: ContinuousClock.Instant, ended: ContinuousClock.Instant)?
     private(set) var isLoginRefused = false
 
-    /// An attempt has ended; `isLoginRefused` as of it.
-    mutating func ended(_ started: ContinuousClock.Instant, isLoginRefused: Bool) {
-        lastAttempt = started
+    mutating func attemptEnded(_ started: ContinuousClock.Instant, now: ContinuousClock.Instant, isLoginRefused: Bool) {
+        lastAttempt = (started, now)
         self.isLoginRefused = isLoginRefused
+    }
+
+    /// Whether the last attempt says something of a time. A refusal does when it was told after it, since servers delay
+    /// it; what went well has to begin after it.
+    func wasAttempted(since time: ContinuousClock.Instant) -> Bool {
+        guard let lastAttempt else { return false }
+        return time <= (isLoginRefused ? lastAttempt.ended : lastAttempt.started)
     }
 
     /// Calls `log` when this is news.
