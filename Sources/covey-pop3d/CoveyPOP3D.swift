@@ -75,7 +75,8 @@ struct CoveyPOP3D: ParsableCommand {
             try RunningJournal(configuration, host: hostName, group: group, logger: logger)
         }
         let server = POP3ProxyServer(
-            settings: settings, deletionLog: journal ?? NoDeletionLog(), group: group, logger: logger)
+            settings: settings, deletionLog: journal ?? NoDeletionLog(), healer: journal?.healer ?? NoHealer(),
+            group: group, logger: logger)
         do {
             let endpoints = configuration.pop3.listen
             try waitFor { try await server.bind(endpoints) }

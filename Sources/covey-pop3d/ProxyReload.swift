@@ -55,7 +55,8 @@ final class ProxyReload: Sendable {
             return
         }
         let old = state.withLock(\.configuration)
-        server.reconfigure(settings: settings, deletionLog: journal ?? NoDeletionLog())
+        server.reconfigure(
+            settings: settings, deletionLog: journal ?? NoDeletionLog(), healer: journal?.healer ?? NoHealer())
         state.withLock { $0 = State(configuration: new, journal: journal) }
         CoveyPOP3D.raiseDescriptorLimit(for: settings, logger: logger)
         let changes = new.changedTables(since: old)

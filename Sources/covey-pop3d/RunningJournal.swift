@@ -1,9 +1,10 @@
 import CoveyCore
 import Logging
+import MailNet
 import NIOCore
 import Replication
 
-/// The keeper of the journals, at work for as long as somebody holds this: after a reload with another journal the old one
+/// The keeper of the journals and the healer that relies on it, at work for as long as somebody holds this: after a reload with another journal the old one
 /// goes on until its last session has ended.
 final class RunningJournal: DeletionLog {
     /// All that a keeper is made of.
@@ -14,6 +15,7 @@ final class RunningJournal: DeletionLog {
         var connectTimeout: Duration
         var loginTimeout: Duration
         var host: String
+        var healAfter: Duration
 
         init(_ configuration: ClusterConfiguration, host: String) {
             key = configuration.cluster.key
@@ -21,6 +23,7 @@ final class RunningJournal: DeletionLog {
             journal = configuration.journal
             connectTimeout = configuration.milter.connectTimeout
             loginTimeout = configuration.pop3.loginTimeout
+            healAfter = configuration.pop3.healAfter
             self.host = host
         }
 
@@ -29,6 +32,7 @@ final class RunningJournal: DeletionLog {
     }
 
     let settings: Settings
+    let healer: Healer
     private let keeper: JournalKeeper
     private let work: Task<Void, Never>
 
@@ -38,6 +42,14 @@ final class RunningJournal: DeletionLog {
         settings = Settings(configuration, host: host)
         let keeper = try JournalKeeper(configuration, password: password, host: host, group: group, logger: logger)
         self.keeper = keeper
+        healer = Healer(
+            stores: try configuration.mailboxes.map {
+                LMTPCopyStore(
+                    try LMTPServer(
+                        $0, of: configuration, host: host,
+                        replyTimeout: TimeAmount(configuration.milter.deliveryTimeout), group: group))
+            },
+            key: configuration.cluster.key, healAfter: configuration.pop3.healAfter, log: keeper, logger: logger)
         work = Task { await keeper.run() }
     }
 
@@ -64,5 +76,9 @@ final class RunningJournal: DeletionLog {
 
     func isLoginRefused(at server: String, since: ContinuousClock.Instant) async -> Bool {
         await keeper.isLoginRefused(at: server, since: since)
+    }
+
+    func watchedUptime() async -> [String: Duration] {
+        await keeper.watchedUptime()
     }
 }

@@ -95,13 +95,61 @@ extension RealServers {
             #expect(compacted.status == 0, "\(compacted)")
             #expect(try lab.journal("list").status == 0, "the marks are still there")
         }
+
+        @Test func `What a server lost is made anew after a login, and what was deleted meanwhile is not`() throws {
+            let lab = try Lab.current
+            let user = "u3@example.com"
+            let limit = 8
+            try lab.set("pop3", "heal_after = \"\(limit)s\"")
+            try lab.waitForAllServers()
+            try lab.deliver(["One", "Two", "Three"].map { note($0) }, to: user)
+            try lab.copies(for: user, count: 3)
+            let all = try lab.maildrop(of: user, at: "a")
+            for subject in ["Two", "Three"] { try lab.removeFile(of: subject, user: user, on: "b") }
+
+            // Seen to be lacking, and one of them deleted while it is.
+            let lost = ContinuousClock.now
+            #expect(try lab.maildrop(of: user, at: "a") == all)
+            let three = try #require(
+                try lab.stored(for: user, on: "a").first { $0.subject.hasPrefix("Three") }?.ids.first)
+            let session = try lab.session(user, at: "b")
+            try session.expectOK("DELE \(try #require(all.firstIndex(of: three)) + 1)")
+            #expect(try session.command("QUIT").hasPrefix("+OK"))
+
+            try lab.wait(for: "the copy on b, made after a login") {
+                #expect(try lab.maildrop(of: user, at: "a") == all.filter { $0 != three })
+                return try lab.stored(for: user, on: "b").count == 2
+            }
+            #expect(ContinuousClock.now - lost >= .seconds(limit))
+            for proxy in lab.mailboxes {
+                for _ in 1...2 { #expect(try lab.maildrop(of: user, at: proxy) == all.filter { $0 != three }) }
+            }
+            try lab.expectEqual(user, count: 2)
+            let lines = lab.mailboxes.flatMap { lab.log(of: "covey-pop3d", on: $0) }
+                .filter { $0.contains("missing copy made anew") }
+            #expect(lines.count == 1, "\(lines)")
+            #expect(lines.allSatisfy { $0.contains(user) && $0.contains("b") && !$0.contains("secret") })
+            try lab.set("pop3", "heal_after = \"24h\"")
+        }
     }
 }
 
 extension Lab {
     fileprivate func keepEntriesForAMinute() throws {
+        try set("journal", "expire = \"60s\"")
+    }
+
+    /// Puts a line into a table of the proxies' cluster.toml, in place of the key's former one, and starts them anew.
+    fileprivate func set(_ table: String, _ line: String) throws {
+        let key = line.prefix { $0 != " " }
         for host in mailboxes {
-            try shell(host, "sed -i '/^\\[journal\\]/a expire = \"60s\"' /etc/covey/cluster.toml")
+            try shell(
+                host,
+                """
+                cd /etc/covey; sed -i '/^\(key) = /d' cluster.toml
+                grep -q '^\\[\(table)\\]' cluster.toml || echo '[\(table)]' >>cluster.toml
+                sed -i '/^\\[\(table)\\]/a \(line)' cluster.toml
+                """)
             try stop(.pop3d, on: host)
             try start(.pop3d, on: host)
         }

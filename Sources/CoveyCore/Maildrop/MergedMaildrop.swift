@@ -39,23 +39,44 @@ public struct MergedMaildrop: Sendable, Equatable {
         var hidden: [Copy] = []
         var ids: [MaildropID] = []
         var copyCount: [Int] = []
-        var indexOfID: [MaildropID: Int] = [:]
-        indexOfID.reserveCapacity(inOrder.first?.messages.count ?? 0)
+        /// For each listing, each message's place in `ids`; -1 for what is hidden.
+        var places: [[Int32]] = []
+        var placeOfID: [MaildropID: Int32] = [:]
         for listing in inOrder {
+            var listed: [Int32] = []
+            listed.reserveCapacity(listing.messages.count)
+            if ids.isEmpty {
+                ids.reserveCapacity(listing.messages.count)
+                placeOfID.reserveCapacity(listing.messages.count)
+            }
+            // Servers mostly hold the same in the same order: where the next one expected comes, nothing is looked up.
+            var expected = 0
+            let isFirst = places.isEmpty
             for message in listing.messages {
-                if deleted.contains(message.id) {
+                var place: Int32?
+                if !isFirst, expected < ids.count, ids[expected] == message.id {
+                    place = Int32(expected)
+                } else if !deleted.isEmpty, deleted.contains(message.id) {
                     hidden.append(Copy(server: listing.server, number: message.number, octets: message.octets))
+                    listed.append(-1)
                     continue
+                } else {
+                    place = placeOfID[message.id]
                 }
                 total += 1
-                if let index = indexOfID[message.id] {
-                    copyCount[index] += 1
+                if let place {
+                    copyCount[Int(place)] += 1
+                    listed.append(place)
+                    expected = Int(place) + 1
                 } else {
-                    indexOfID[message.id] = ids.count
+                    let new = Int32(ids.count)
+                    placeOfID[message.id] = new
                     ids.append(message.id)
                     copyCount.append(1)
+                    listed.append(new)
                 }
             }
+            places.append(listed)
         }
         var firstCopy: [Int] = [0]
         firstCopy.reserveCapacity(ids.count + 1)
@@ -64,12 +85,14 @@ public struct MergedMaildrop: Sendable, Equatable {
         // Filled server by server in order of preference, so that a message's copies come out in that order.
         var next = firstCopy
         var copies = [Copy](repeating: Copy(server: -1, number: 0, octets: 0), count: total)
-        let byPreference = inOrder.sorted { rank($0.server, in: preference) < rank($1.server, in: preference) }
-        for listing in byPreference {
-            for message in listing.messages {
-                guard let index = indexOfID[message.id] else { continue }
-                copies[next[index]] = Copy(server: listing.server, number: message.number, octets: message.octets)
-                next[index] += 1
+        let byPreference = inOrder.indices.sorted {
+            rank(inOrder[$0].server, in: preference) < rank(inOrder[$1].server, in: preference)
+        }
+        for index in byPreference {
+            let server = inOrder[index].server
+            for (message, place) in zip(inOrder[index].messages, places[index]) where place >= 0 {
+                copies[next[Int(place)]] = Copy(server: server, number: message.number, octets: message.octets)
+                next[Int(place)] += 1
             }
         }
         self.withheldCount = withheld
@@ -104,6 +127,22 @@ public struct MergedMaildrop: Sendable, Equatable {
     /// A message's copies, the one to read first at the front. `message`: index from 0.
     public func copies(of message: Int) -> ArraySlice<Copy> {
         allCopies[firstCopy[message]..<firstCopy[message + 1]]
+    }
+
+    /// Messages that one of these servers lacks although it was asked: in the maildrop's order, at most `most`.
+    ///
+    /// - Parameter servers: those that answered.
+    public func lacking(among servers: [Int], most: Int) -> [(message: Int, server: Int)] {
+        var result: [(Int, Int)] = []
+        guard servers.count > 1 else { return result }
+        for message in ids.indices {
+            let copies = copies(of: message)
+            for server in servers where !copies.contains(where: { $0.server == server }) {
+                guard result.count < most else { return result }
+                result.append((message, server))
+            }
+        }
+        return result
     }
 
     /// Size that LIST shows: that of the copy which RETR would send.

@@ -32,6 +32,10 @@ public protocol DeletionLog: Sendable {
     /// Names of mailbox servers that have lost touch: they may hold messages whose deletion nobody remembers (design §6).
     func serversOutOfTouch() async -> Set<String>
 
+    /// For how long each server was seen to be up: without the gaps, and only since this process watches it. A server
+    /// that is not watched is not in it.
+    func watchedUptime() async -> [String: Duration]
+
     /// Whether a mailbox server that has just refused a user refuses the log's own login too: then it is sick, and its
     /// refusal says nothing about the user's password (design §5, Login).
     ///
@@ -57,4 +61,6 @@ public struct NoDeletionLog: DeletionLog {
     public func noteConfirmed(_ deletions: Deletions) {}
 
     public func serversOutOfTouch() async -> Set<String> { [] }
+
+    public func watchedUptime() async -> [String: Duration] { [:] }
 }

@@ -9,10 +9,9 @@ extension POP3ClientHandler {
         guard let context else { return }
         let mailbox = LoginName.mailbox(for: credentials.user, defaultDomain: shared.settings.defaultDomain)
         summary.user = mailbox
-        let opening = POP3MaildropOpening(
-            login: .init(
-                credentials: credentials.named(mailbox), client: context.remoteAddress, wantsUTF8: session.wantsUTF8),
-            shared: shared, eventLoop: context.eventLoop)
+        let login = POP3ServerOpening.Login(
+            credentials: credentials.named(mailbox), client: context.remoteAddress, wantsUTF8: session.wantsUTF8)
+        let opening = POP3MaildropOpening(login: login, shared: shared, eventLoop: context.eventLoop)
         work = .opening(opening)
         opening.start { [self] outcome in
             lastActivity = .now()
@@ -21,6 +20,8 @@ extension POP3ClientHandler {
             case .opened(let maildrop, let servers):
                 self.maildrop = maildrop
                 self.servers = servers
+                healing = HealingRequest(
+                    maildrop, servers: servers.map(\.index), login: login, shared: shared, group: context.eventLoop)
                 summary.messages = maildrop.count
                 summary.withheld = maildrop.withheldCount
                 summary.servers = servers.map { shared.settings.servers[$0.index].name }

@@ -79,7 +79,7 @@ extension POP3ClientHandler {
         if case .closed = work {
             // The client went after its QUIT: told only now, because only now it is known what became of it.
             summary.end = end
-            summary.log(to: shared.logger)
+            report()
             return
         }
         workDone(session.updated(complete: complete, reply: &reply), end: end)

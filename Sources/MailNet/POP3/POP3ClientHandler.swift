@@ -11,6 +11,7 @@ struct POP3Shared: Sendable {
     let features: POP3ServerFeatures
     let load: POP3ServerLoad
     let deletionLog: any DeletionLog
+    let healer: any MaildropHealer
     let logger: Logger
 }
 
@@ -51,6 +52,8 @@ final class POP3ClientHandler: ChannelInboundHandler {
     var context: ChannelHandlerContext?
 
     var maildrop: MergedMaildrop?
+    /// For the healer, when the session is over.
+    var healing: HealingRequest?
     var servers: [POP3SessionServer] = []
     var lastActivity = NIODeadline.now()
     var watch: Scheduled<Void>?
@@ -190,9 +193,17 @@ final class POP3ClientHandler: ChannelInboundHandler {
         if case .retrieving(let retrieval) = last { retrieval.cancel() }
         for server in servers { server.backend.close() }
         servers = []
+        if let context, let maildrop { FreedMemory.giveBack(after: maildrop.count, eventLoop: context.eventLoop) }
         maildrop = nil
         if case .updating = last, end == .clientClosed { return }
         summary.end = end
+        report()
+    }
+
+    /// All is done: no connection of this session is at work any more.
+    func report() {
         summary.log(to: shared.logger)
+        if let healing { shared.healer.sessionEnded(healing) }
+        healing = nil
     }
 }

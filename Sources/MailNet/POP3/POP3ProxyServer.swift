@@ -25,16 +25,20 @@ public final class POP3ProxyServer: Sendable {
     private let listeners = Mutex<[any Channel]>([])
     private let logger: Logger
 
-    /// - Parameter deletionLog: where deletions go that a server missed.
+    /// - Parameters:
+    ///   - deletionLog: where deletions go that a server missed.
+    ///   - healer: is told of copies that a server lacks.
     public init(
-        settings: POP3ProxySettings, deletionLog: any DeletionLog, group: any EventLoopGroup, logger: Logger
+        settings: POP3ProxySettings, deletionLog: any DeletionLog, healer: any MaildropHealer = NoHealer(),
+        group: any EventLoopGroup, logger: Logger
     ) {
         self.shared = Mutex(
             POP3Shared(
                 settings: settings, cache: UniqueIDCache(),
                 health: POP3ServerHealth(settings: settings, group: group, logger: logger),
                 features: POP3ServerFeatures(settings: settings, group: group, logger: logger),
-                load: POP3ServerLoad(servers: settings.servers.count), deletionLog: deletionLog, logger: logger))
+                load: POP3ServerLoad(servers: settings.servers.count), deletionLog: deletionLog,
+                healer: healer, logger: logger))
         self.group = group
         self.registry = POP3ConnectionRegistry(limit: settings.maxConnections)
         self.logger = logger
@@ -43,7 +47,9 @@ public final class POP3ProxyServer: Sendable {
     /// Connections that come from now on use other settings; those that are there end with theirs. Listeners stay.
     ///
     /// What is known of servers is kept while the servers are the same.
-    public func reconfigure(settings: POP3ProxySettings, deletionLog: any DeletionLog) {
+    public func reconfigure(
+        settings: POP3ProxySettings, deletionLog: any DeletionLog, healer: any MaildropHealer = NoHealer()
+    ) {
         let old = shared.withLock { $0 }
         let isSame =
             settings.servers.count == old.settings.servers.count
@@ -56,7 +62,7 @@ public final class POP3ProxyServer: Sendable {
             health: keepsHealth ? old.health : POP3ServerHealth(settings: settings, group: group, logger: logger),
             features: keepsHealth ? old.features : POP3ServerFeatures(settings: settings, group: group, logger: logger),
             load: isSame ? old.load : POP3ServerLoad(servers: settings.servers.count), deletionLog: deletionLog,
-            logger: logger)
+            healer: healer, logger: logger)
         registry.change(limit: settings.maxConnections)
         shared.withLock { $0 = new }
         guard !keepsHealth else { return }

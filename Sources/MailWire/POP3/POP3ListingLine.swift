@@ -7,12 +7,14 @@ public struct POP3SizeLine: Equatable, Sendable {
 
     /// Nil if the line is not of that form. Words after the size are allowed (RFC 1939 §11).
     public init?(_ line: ByteBuffer) {
-        let words = line.readableBytesView.split(separator: UInt8(ascii: " "), maxSplits: 2)
-        guard words.count >= 2, let number = decimal(words[0]), number > 0, let octets = decimal(words[1]) else {
-            return nil
+        let values: (Int, Int)? = line.withUnsafeReadableBytes { octets in
+            var words = Words(octets)
+            guard let number = words.next().flatMap(decimal), number > 0, let size = words.next().flatMap(decimal)
+            else { return nil }
+            return (number, size)
         }
-        self.number = number
-        self.octets = octets
+        guard let values else { return nil }
+        (number, octets) = values
     }
 }
 
@@ -23,16 +25,37 @@ public struct POP3UniqueIDLine: Equatable, Sendable {
 
     /// Nil if the line is not of that form: unique-ids are octets 0x21 to 0x7E.
     public init?(_ line: ByteBuffer) {
-        let words = line.readableBytesView.split(separator: UInt8(ascii: " "))
-        guard words.count == 2, let number = decimal(words[0]), number > 0,
-            words[1].count <= POP3Limits.uniqueID, words[1].allSatisfy({ (0x21...0x7e).contains($0) })
-        else { return nil }
-        self.number = number
-        self.uniqueID = String(decoding: words[1], as: UTF8.self)
+        let values: (Int, String)? = line.withUnsafeReadableBytes { octets in
+            var words = Words(octets)
+            guard let number = words.next().flatMap(decimal), number > 0, let uniqueID = words.next(),
+                words.next() == nil, uniqueID.count <= POP3Limits.uniqueID,
+                uniqueID.allSatisfy({ (0x21...0x7e).contains($0) })
+            else { return nil }
+            return (number, String(decoding: uniqueID, as: UTF8.self))
+        }
+        guard let values else { return nil }
+        (number, uniqueID) = values
     }
 }
 
-private func decimal(_ octets: some Collection<UInt8>) -> Int? {
+/// What spaces separate. Nothing is allocated: a maildrop of 100,000 messages has four such lines for each.
+private struct Words {
+    private let octets: UnsafeRawBufferPointer
+    private var position = 0
+
+    init(_ octets: UnsafeRawBufferPointer) {
+        self.octets = octets
+    }
+
+    mutating func next() -> UnsafeRawBufferPointer? {
+        while position < octets.count, octets[position] == UInt8(ascii: " ") { position += 1 }
+        let start = position
+        while position < octets.count, octets[position] != UInt8(ascii: " ") { position += 1 }
+        return start == position ? nil : UnsafeRawBufferPointer(rebasing: octets[start..<position])
+    }
+}
+
+private func decimal(_ octets: UnsafeRawBufferPointer) -> Int? {
     // 18 digits fit an Int whatever they are.
     guard !octets.isEmpty, octets.count <= 18 else { return nil }
     var value = 0

@@ -102,6 +102,10 @@ public actor JournalKeeper: DeletionLog {
         return Set(stores.indices.filter { touch.hasLostTouch($0, now: now) }.map { stores[$0].name })
     }
 
+    public func watchedUptime() async -> [String: Duration] {
+        Dictionary(uniqueKeysWithValues: stores.indices.map { (stores[$0].name, journals[$0].uptime) })
+    }
+
     /// Entries older than this count no more.
     var oldestTime: Int { touch.time(now: wallClock()) - settings.expire }
 

@@ -21,6 +21,8 @@ struct JournalState {
     var wasTried = false
     var lastRepair: ContinuousClock.Instant?
     private var lastReading: ContinuousClock.Instant?
+    /// Time between readings that both succeeded, with none that failed between them.
+    private(set) var uptime = Duration.zero
     /// The last attempt to read it that has ended: when it began and ended, and whether the server refused the login.
     private var lastAttempt: (started: ContinuousClock.Instant, ended: ContinuousClock.Instant)?
     private(set) var isLoginRefused = false
@@ -40,6 +42,7 @@ struct JournalState {
     /// Calls `log` when this is news.
     mutating func succeeded(_ started: ContinuousClock.Instant, _ log: (String) -> Void) {
         if wasTried && !isReadable { log("journal can be read again") }
+        if isReadable, let lastReading { uptime += lastReading.duration(to: started) }
         lastReading = started
         failure = nil
         isReadable = true

@@ -41,7 +41,7 @@ public struct Resync: Sendable {
     }
 
     private let target: any MaildropServer
-    private let sources: [any MaildropServer]
+    private let sources: [any MaildropReader]
     private let key: ClusterKey
     private let options: Options
     private let deletedIDs: @Sendable (String) async -> Set<MaildropID>
@@ -50,7 +50,7 @@ public struct Resync: Sendable {
     ///   - sources: all other servers that have not lost touch.
     ///   - deletedIDs: ids that the journals name for a user, as fresh as can be.
     public init(
-        target: any MaildropServer, sources: [any MaildropServer], key: ClusterKey, options: Options,
+        target: any MaildropServer, sources: [any MaildropReader], key: ClusterKey, options: Options,
         deletedIDs: @escaping @Sendable (String) async -> Set<MaildropID>
     ) {
         self.target = target
@@ -123,30 +123,16 @@ public struct Resync: Sendable {
     private func add(
         _ message: Wanted, _ user: String, from open: [any MaildropSession], names: [String], _ report: inout Report
     ) async {
-        var doubtful: [StoredCopy] = []
-        var reasons: [String] = []
-        for holder in message.holders {
-            do {
-                let copy = StoredCopy(try await open[holder.source].fetch(holder.message))
-                guard copy.stamp != nil || copy.hasMessageID else {
-                    report.problems.append("\(message.id): it has neither stamp nor Message-ID; copy it by hand")
-                    return
-                }
-                let isProven = UniqueID(stamp: message.id).map { copy.verifies($0, key: key) } ?? false
-                if isProven || doubtful.contains(where: { $0.body == copy.body }) {
-                    return await store(copy, message.id, user, &report)
-                }
-                doubtful.append(copy)
-            } catch {
-                reasons.append("\(names[holder.source]): \(error)")
-            }
+        let holders = message.holders.map {
+            CopyChoice.Holder(server: names[$0.source], session: open[$0.source], message: $0.message)
         }
+        switch await CopyChoice.find(message.id, in: holders, key: key) {
         // One copy that nothing speaks against is better than none; two that differ are for a person to look at.
-        if doubtful.count == 1, let copy = doubtful.first, reasons.isEmpty {
-            return await store(copy, message.id, user, &report)
+        case .proven(let copy), .single(let copy): await store(copy, message.id, user, &report)
+        case .none(let reason): report.problems.append("\(message.id): \(reason)")
+        case .nameless:
+            report.problems.append("\(message.id): it has neither stamp nor Message-ID; copy it by hand")
         }
-        if doubtful.count > 1 { reasons.append("the copies differ, and none proves to be the message of that id") }
-        report.problems.append("\(message.id): " + reasons.joined(separator: "; "))
     }
 
     private func store(_ copy: StoredCopy, _ id: MaildropID, _ user: String, _ report: inout Report) async {

@@ -21,6 +21,8 @@ final class WillingLog: DeletionLog {
     }
 
     func serversOutOfTouch() async -> Set<String> { [] }
+
+    func watchedUptime() async -> [String: Duration] { [:] }
 }
 
 @Suite(.timeLimit(.minutes(1))) struct POP3ProxyDeletionTests {

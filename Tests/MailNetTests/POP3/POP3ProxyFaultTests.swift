@@ -161,7 +161,7 @@ import Testing
     }
 
     private func quick(_ settings: inout POP3ProxySettings) {
-        settings.times.login = .seconds(1)
+        settings.times.login = .seconds(3)
         settings.times.response = .seconds(1)
         settings.times.listing = .seconds(1)
     }

@@ -11,6 +11,7 @@ private struct RefusedLog: DeletionLog {
     func record(_ deletions: Deletions) async throws(DeletionLogError) {}
     func noteConfirmed(_ deletions: Deletions) {}
     func serversOutOfTouch() async -> Set<String> { [] }
+    func watchedUptime() async -> [String: Duration] { [:] }
     func isLoginRefused(at server: String, since: ContinuousClock.Instant) async -> Bool { servers.contains(server) }
 }
 
