@@ -77,13 +77,17 @@ struct CoveyPOP3D: ParsableCommand {
         let server = POP3ProxyServer(
             settings: settings, deletionLog: journal ?? NoDeletionLog(), healer: journal?.healer ?? NoHealer(),
             group: group, logger: logger)
-        do {
-            let endpoints = configuration.pop3.listen
-            try waitFor { try await server.bind(endpoints) }
-        } catch {
-            throw StartFailure("\(config): pop3.listen: \(error); end the program that uses it, or name another port")
+        let pop3 = configuration.pop3
+        for (key, endpoints, isEncrypted) in [("listen", pop3.listen, false), ("listen_tls", pop3.listenTLS, true)] {
+            do {
+                try waitFor { try await server.bind(endpoints, tls: isEncrypted) }
+            } catch {
+                throw StartFailure(
+                    "\(config): pop3.\(key): \(error); end the program that uses it, or name another port")
+            }
         }
         try user?.become()
+        settings.clientTLS?.warnIfUnreadable(logger: logger)
         logger.info(
             "Ready",
             metadata: [
@@ -117,6 +121,8 @@ struct CoveyPOP3D: ParsableCommand {
             return try body()
         } catch let error as ServerTLS.UnusableCertificates {
             throw StartFailure("\(config): \(error)")
+        } catch let error as CertificateFault {
+            throw StartFailure("\(config): \(error)")
         }
     }
 
@@ -125,12 +131,10 @@ struct CoveyPOP3D: ParsableCommand {
         let configuration: ClusterConfiguration
         do throws(ConfigurationErrors) {
             configuration = try ConfigurationLoader.load(
-                path: config, needs: [.journalPassword, .authorityFiles, .certificateFiles])
+                path: config, needs: [.journalPassword, .authorityFiles, .certificateFiles],
+                certificateCheck: ClientTLS.fault)
         } catch {
             throw StartFailure(error.description)
-        }
-        if !configuration.pop3.listenTLS.isEmpty {
-            throw StartFailure("\(config): pop3.listen_tls: not available yet; leave it empty")
         }
         return configuration
     }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import CoveyCore
+import MailNet
 
 struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -15,7 +16,12 @@ struct Check: ParsableCommand {
     var effective = false
 
     func run() throws {
-        let cluster = try options.load(needs: [.authorityFiles])
+        var cluster = try options.load(needs: [.authorityFiles])
+        // The file is the same everywhere, the certificate's private key is where the proxies are.
+        if !cluster.isHubAlone {
+            cluster = try options.load(
+                needs: [.authorityFiles, .certificateFiles], certificateCheck: ClientTLS.fault)
+        }
         if effective {
             print(cluster.effectiveDescription, terminator: "")
             return

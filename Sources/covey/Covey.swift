@@ -24,9 +24,11 @@ struct ConfigurationOptions: ParsableArguments {
     /// The configuration; ends the program with EX_CONFIG and every problem on standard error when it is not valid.
     ///
     /// - Parameter needs: what must be there beyond what every program needs.
-    func load(needs: Set<ConfigurationLoader.Need> = []) throws -> ClusterConfiguration {
+    func load(
+        needs: Set<ConfigurationLoader.Need> = [], certificateCheck: CertificateCheck? = nil
+    ) throws -> ClusterConfiguration {
         do {
-            return try ConfigurationLoader.load(path: config, needs: needs)
+            return try ConfigurationLoader.load(path: config, needs: needs, certificateCheck: certificateCheck)
         } catch {
             complain(error.description)
             throw ExitCode(EX_CONFIG)

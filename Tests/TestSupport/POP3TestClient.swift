@@ -1,5 +1,6 @@
 public import NIOCore
 internal import NIOPosix
+internal import NIOSSL
 
 /// A mail program's side of a POP3 connection, for tests: sends what it is told and hands out what comes.
 public final class POP3TestClient {
@@ -14,16 +15,50 @@ public final class POP3TestClient {
         self.stream = stream.makeAsyncIterator()
     }
 
-    public static func connect(to address: SocketAddress) async throws -> POP3TestClient {
+    /// - Parameters:
+    ///   - source: address to connect from.
+    ///   - authority: PEM file with whom to trust, for a connection with TLS from its first octet.
+    public static func connect(
+        to address: SocketAddress, from source: String? = nil, authority: String? = nil
+    ) async throws -> POP3TestClient {
+        let context = try authority.map { try POP3TestClient.context($0) }
         let (stream, continuation) = AsyncStream<ByteBuffer>.makeStream()
-        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        var bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    if let context {
+                        try channel.pipeline.syncOperations.addHandler(
+                            NIOSSLClientHandler(context: context, serverHostname: nil))
+                    }
                     try channel.pipeline.syncOperations.addHandler(Collector(continuation: continuation))
                 }
             }
-            .connect(to: address).get()
+        if let source { bootstrap = bootstrap.bind(to: try SocketAddress(ipAddress: source, port: 0)) }
+        let channel = try await bootstrap.connect(to: address).get()
         return POP3TestClient(channel: channel, stream: stream)
+    }
+
+    private static func context(_ authority: String) throws -> NIOSSLContext {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        configuration.trustRoots = .file(authority)
+        return try NIOSSLContext(configuration: configuration)
+    }
+
+    /// Asks for TLS after the greeting, and begins it; returns the answer.
+    public func startTLS(authority: String) async throws -> String {
+        let answer = try await command("STLS")
+        guard answer.hasPrefix("+OK") else { return answer }
+        try await encrypt(authority: authority)
+        return answer
+    }
+
+    /// Begins TLS.
+    public func encrypt(authority: String) async throws {
+        let context = try POP3TestClient.context(authority)
+        try await channel.eventLoop.submit { [channel] in
+            try channel.pipeline.syncOperations.addHandler(
+                NIOSSLClientHandler(context: context, serverHostname: nil), position: .first)
+        }.get()
     }
 
     /// Sends text as it is.

@@ -6,6 +6,11 @@ public final class TestCertificates: Sendable {
         public let description: String
     }
 
+    /// For all tests that need one authority: making one takes five runs of openssl.
+    public static let shared = Result { try TestCertificates() }
+    /// And for those that need another besides.
+    public static let other = Result { try TestCertificates() }
+
     private let directory: String
     /// The authority's certificate.
     public var authority: String { directory + "/ca.pem" }
@@ -20,6 +25,16 @@ public final class TestCertificates: Sendable {
         try openssl(
             "req", "-x509", "-new", "-key", "ca.key", "-subj", "/CN=Test authority", "-days", "2", "-out", "ca.pem")
         try openssl("req", "-new", "-key", "key.pem", "-subj", "/CN=Test server", "-out", "request.pem")
+    }
+
+    /// Puts a certificate and the key in other files, as an administrator or his tool does: each at once.
+    public func install(_ certificate: String, as certificatePath: String, key keyPath: String) throws {
+        for (source, target) in [(certificate, certificatePath), (privateKey, keyPath)] {
+            let octets = try Data(contentsOf: URL(filePath: source))
+            try octets.write(to: URL(filePath: target + ".new"))
+            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: target + ".new")
+            guard rename(target + ".new", target) == 0 else { throw Failure(description: "rename \(target)") }
+        }
     }
 
     deinit { try? FileManager.default.removeItem(atPath: directory) }

@@ -9,6 +9,8 @@ SENDERS=20
 bench_hub() {
     local size target round contender
     local -A address
+    say "Starting two hubs, two mailbox servers and a client"
+    scripts/lab up
     for contender in a b mh1 mh2; do address[$contender]=$(scripts/lab ip "$contender"); done
     # The proxies ask their journals every second: that is no part of what is measured.
     for contender in a b; do scripts/lab stop "$contender" pop3d; done

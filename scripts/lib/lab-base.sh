@@ -22,10 +22,13 @@ lab_packages() {
     sendmail) mta=(sendmail-bin sendmail-cf sendmail-base m4 make busybox) ;;
     *) die "--mta takes postfix or sendmail" ;;
     esac
+    # shellcheck disable=SC2206  # further packages, words
     LAB_PACKAGES=(
         "${mta[@]}" dovecot-core dovecot-lmtpd dovecot-pop3d
         swaks mpop fetchmail getmail6 curl python3 perl openssl cpio
+        haproxy neomutt
         procps iproute2 iputils-ping ca-certificates less
+        ${COVEY_LAB_PACKAGES:-}
     )
 }
 

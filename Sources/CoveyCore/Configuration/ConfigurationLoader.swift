@@ -6,7 +6,7 @@ public struct ConfigurationLoader {
         case journalPassword
         /// The CA bundles of the mailbox servers can be read.
         case authorityFiles
-        /// The proxy's certificate and its private key can be read.
+        /// The proxy's certificate and its private key can be read, and are a pair.
         case certificateFiles
     }
 
@@ -18,16 +18,17 @@ public struct ConfigurationLoader {
     /// - Parameters:
     ///   - path: the configuration file; relative names in it are relative to its directory.
     ///   - needs: what must be there beyond what every program needs.
+    ///   - certificateCheck: what looks into the files of `Need.certificateFiles`.
     /// - Throws: all that is wrong. Text that is not TOML gives one problem, with line and column.
     public static func load(
-        path: String, needs: Set<Need> = []
+        path: String, needs: Set<Need> = [], certificateCheck: CertificateCheck? = nil
     ) throws(ConfigurationErrors) -> ClusterConfiguration {
-        try load(path: path, needs: needs, files: SystemFiles())
+        try load(path: path, needs: needs, certificateCheck: certificateCheck, files: SystemFiles())
     }
 
     /// The same over files that `files` has.
     public static func load(
-        path: String, needs: Set<Need> = [], files: some FileAccess
+        path: String, needs: Set<Need> = [], certificateCheck: CertificateCheck? = nil, files: some FileAccess
     ) throws(ConfigurationErrors) -> ClusterConfiguration {
         let text: String
         do throws(FileAccessError) {
@@ -44,11 +45,15 @@ public struct ConfigurationLoader {
                         ? "copy it from another host of the cluster, or name it with --config" : nil)
             ])
         }
-        return try parse(text, path: path, needs: needs, files: files)
+        let reader = FileReader(
+            files: files,
+            directory: Paths.directory(of: path, workingDirectory: files.workingDirectory), needs: needs,
+            certificateCheck: certificateCheck)
+        return try parse(text, path: path, environment: reader)
     }
 
     private static func parse(
-        _ text: String, path: String, needs: Set<Need>, files: some FileAccess
+        _ text: String, path: String, environment: FileReader
     ) throws(ConfigurationErrors) -> ClusterConfiguration {
         let document: [String: ConfigurationNode]
         do throws(ConfigurationNode.SyntaxError) {
@@ -61,8 +66,6 @@ public struct ConfigurationLoader {
         }
         let report = ConfigurationReport(file: path, locator: KeyLocator(text: text))
         let sections = Sections(document: document, report: report)
-        let directory = Paths.directory(of: path, workingDirectory: files.workingDirectory)
-        let environment = FileReader(files: files, directory: directory, needs: needs)
 
         let cluster = DaemonSections.cluster(sections, files: environment)
         let hubs = ServerSections.hubs(sections)

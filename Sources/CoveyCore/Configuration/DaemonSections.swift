@@ -86,12 +86,7 @@ enum DaemonSections {
         let reader = sections.single("pop3")
         let certificate = ServerSections.path(reader, "certificate", example: "/etc/ssl/pop.pem", files: files)
         let privateKey = ServerSections.path(reader, "private_key", example: "/etc/ssl/private/pop.key", files: files)
-        do throws(Complaint) { try files.requireReadable(certificate, .certificateFiles) } catch {
-            reader.complain("certificate", error)
-        }
-        do throws(Complaint) { try files.requireReadable(privateKey, .certificateFiles) } catch {
-            reader.complain("private_key", error)
-        }
+        CertificateFiles(reader: reader, files: files).check(certificate: certificate, privateKey: privateKey)
         return ClusterConfiguration.POP3(
             listen: reader.value(
                 "listen", .list(of: .listener(example: "[::]:1100", port: 1100)),

@@ -4,6 +4,7 @@ struct FileReader {
     /// What relative names are relative to.
     let directory: String
     let needs: Set<ConfigurationLoader.Need>
+    var certificateCheck: CertificateCheck?
 
     func absolute(_ path: String) -> String { Paths.join(directory, path) }
 
@@ -42,8 +43,13 @@ struct FileReader {
     /// Complains when a file that some TLS setting names cannot be read, if the program needs it.
     func requireReadable(_ path: String?, _ need: ConfigurationLoader.Need) throws(Complaint) {
         guard needs.contains(need), let path else { return }
+        _ = try contents(path)
+    }
+
+    /// A file that is no secret.
+    func contents(_ path: String) throws(Complaint) -> [UInt8] {
         do throws(FileAccessError) {
-            _ = try files.read(path, limit: 16 << 20)
+            return try files.read(path, limit: 16 << 20).octets
         } catch {
             throw Complaint("\(path) cannot be read: \(error.text)", remedy: "name a PEM file that is there")
         }

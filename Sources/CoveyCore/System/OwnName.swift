@@ -13,6 +13,12 @@ extension ClusterConfiguration {
         try own(proxies, "proxy", \.name, given: given, file: file)
     }
 
+    /// Whether the machine's own name is that of a hub, and of no proxy.
+    public var isHubAlone: Bool {
+        let name = Machine.name.lowercased().prefix { $0 != "." }
+        return hubs.contains { $0.name == name } && !proxies.contains { $0.name == name }
+    }
+
     private func own<Host>(
         _ hosts: [Host], _ kind: String, _ name: (Host) -> String, given: String?, file: String
     ) throws(StartFailure) -> Host {

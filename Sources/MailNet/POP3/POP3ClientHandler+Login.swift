@@ -6,11 +6,26 @@ internal import NIOCore
 /// Logging in, at all mailbox servers at once.
 extension POP3ClientHandler {
     func logIn(_ credentials: POP3Credentials) {
+        switch shared.limits.login(origin) {
+        case .ask: askServers(credentials)
+        case .askAfter(let wait):
+            guard let context else { return }
+            work = .delaying(
+                context.eventLoop.assumeIsolated().scheduleTask(in: wait) {
+                    self.askServers(credentials)
+                })
+        case .refuse:
+            summary.refusedLogins += 1
+            workDone(session.loginFailed(.tooManyFailures, reply: &reply))
+        }
+    }
+
+    private func askServers(_ credentials: POP3Credentials) {
         guard let context else { return }
         let mailbox = LoginName.mailbox(for: credentials.user, defaultDomain: shared.settings.defaultDomain)
         summary.user = mailbox
         let login = POP3ServerOpening.Login(
-            credentials: credentials.named(mailbox), client: context.remoteAddress, wantsUTF8: session.wantsUTF8)
+            credentials: credentials.named(mailbox), client: origin.address, wantsUTF8: session.wantsUTF8)
         let opening = POP3MaildropOpening(login: login, shared: shared, eventLoop: context.eventLoop)
         work = .opening(opening)
         opening.start { [self] outcome in
@@ -30,6 +45,7 @@ extension POP3ClientHandler {
                 }
                 workDone(session.loggedIn(messages, reply: &reply))
             case .refused(let challenge):
+                shared.limits.loginFailed(origin, credentials: [Array(mailbox.utf8), credentials.secret.octets])
                 summary.refusedLogins += 1
                 workDone(session.loginFailed(.refused(challenge: challenge), reply: &reply))
             case .unavailable:

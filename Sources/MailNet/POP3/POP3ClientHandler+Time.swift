@@ -16,7 +16,7 @@ extension POP3ClientHandler {
         watch = context?.eventLoop.assumeIsolated().scheduleTask(in: wait) { [self] in
             keepServersAlive()
             switch work {
-            case .opening, .updating: lastActivity = .now()  // the client waits for us
+            case .delaying, .opening, .updating: lastActivity = .now()  // the client waits for us
             case .none, .retrieving, .closed: break
             }
             watchActivity()

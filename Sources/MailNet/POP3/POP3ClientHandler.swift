@@ -12,6 +12,7 @@ struct POP3Shared: Sendable {
     let load: POP3ServerLoad
     let deletionLog: any DeletionLog
     let healer: any MaildropHealer
+    let limits: ClientLimits
     let logger: Logger
 }
 
@@ -35,6 +36,8 @@ final class POP3ClientHandler: ChannelInboundHandler {
     /// What is under way, started by a command.
     enum Work {
         case none
+        /// Waiting to be allowed to log in.
+        case delaying(Scheduled<Void>)
         case opening(POP3MaildropOpening)
         case retrieving(POP3Retrieval)
         case updating
@@ -42,7 +45,8 @@ final class POP3ClientHandler: ChannelInboundHandler {
     }
 
     let shared: POP3Shared
-    var session = POP3Session()
+    let origin: ClientOrigin
+    var session: POP3Session
     private var decoder = POP3CommandLineDecoder()
     private var inbound = ByteBuffer()
     var reply = ByteBuffer()
@@ -57,16 +61,23 @@ final class POP3ClientHandler: ChannelInboundHandler {
     var servers: [POP3SessionServer] = []
     var lastActivity = NIODeadline.now()
     var watch: Scheduled<Void>?
-    var summary = POP3SessionSummary(client: "")
+    var summary: POP3SessionSummary
 
-    init(shared: POP3Shared) {
+    /// - Parameter tls: `.active` where TLS has begun with the connection.
+    init(shared: POP3Shared, origin: ClientOrigin, tls: POP3Session.TLS) {
         self.shared = shared
+        self.origin = origin
+        session = POP3Session(tls: tls)
+        summary = POP3SessionSummary(client: origin.address?.addressForXCLIENT ?? "unknown")
+        if tls == .active { summary.tls = "implicit" }
     }
 
     // MARK: Channel events
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        // Behind a PROXY header the connection is there before its session.
+        if context.channel.isActive { begin() }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
@@ -74,7 +85,10 @@ final class POP3ClientHandler: ChannelInboundHandler {
     }
 
     func channelActive(context: ChannelHandlerContext) {
-        summary.client = context.remoteAddress?.addressForXCLIENT ?? "unknown"
+        begin()
+    }
+
+    private func begin() {
         session.offer = shared.features.offer(health: shared.health)
         session.greet(reply: &reply)
         flushReply()
@@ -86,6 +100,7 @@ final class POP3ClientHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if let reason = tlsFault(error) { summary.fault = reason }
         close(.clientClosed)
     }
 
@@ -143,8 +158,25 @@ final class POP3ClientHandler: ChannelInboundHandler {
         case .proceed: break
         case .end: close(.dismissed)
         case .logIn(let credentials): logIn(credentials)
+        case .startTLS: startTLS()
         case .retrieve(let message, let lines): retrieve(message, lines: lines)
         case .update(let marked): update(marked)
+        }
+    }
+
+    private func startTLS() {
+        // What came in clear behind the command would pass for the first thing said under TLS, whoever put it there
+        // (CVE-2011-0411): an honest client waits for the answer (RFC 2595 §4).
+        guard inbound.readableBytes == 0, let context, let tls = shared.settings.clientTLS else {
+            reply = ByteBuffer()
+            return close(.injected)
+        }
+        flushReply()
+        summary.tls = "stls"
+        do {
+            try context.pipeline.syncOperations.addHandler(tls.handler(), position: .first)
+        } catch {
+            close(.clientClosed)
         }
     }
 
@@ -189,6 +221,7 @@ final class POP3ClientHandler: ChannelInboundHandler {
         watch?.cancel()
         watch = nil
         inbound = ByteBuffer()
+        if case .delaying(let task) = last { task.cancel() }
         if case .opening(let opening) = last { opening.cancel() }
         if case .retrieving(let retrieval) = last { retrieval.cancel() }
         for server in servers { server.backend.close() }

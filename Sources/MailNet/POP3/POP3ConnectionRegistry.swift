@@ -36,15 +36,3 @@ final class POP3ConnectionRegistry: Sendable {
         return isAdmitted
     }
 }
-
-/// Answers a connection that is one too many and closes it.
-final class POP3RejectHandler: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
-
-    func channelActive(context: ChannelHandlerContext) {
-        let text = ByteBuffer(string: "-ERR [SYS/TEMP] Too many connections, try again later.\r\n")
-        context.writeAndFlush(wrapOutboundOut(text), promise: nil)
-        context.close(promise: nil)
-    }
-}

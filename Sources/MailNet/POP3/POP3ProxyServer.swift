@@ -24,6 +24,8 @@ public final class POP3ProxyServer: Sendable {
     private let registry: POP3ConnectionRegistry
     private let listeners = Mutex<[any Channel]>([])
     private let logger: Logger
+    /// Looks after the certificate's files while there are listeners.
+    private let certificateWatch = Mutex<Task<Void, Never>?>(nil)
 
     /// - Parameters:
     ///   - deletionLog: where deletions go that a server missed.
@@ -38,7 +40,7 @@ public final class POP3ProxyServer: Sendable {
                 health: POP3ServerHealth(settings: settings, group: group, logger: logger),
                 features: POP3ServerFeatures(settings: settings, group: group, logger: logger),
                 load: POP3ServerLoad(servers: settings.servers.count), deletionLog: deletionLog,
-                healer: healer, logger: logger))
+                healer: healer, limits: ClientLimits(logger: logger), logger: logger))
         self.group = group
         self.registry = POP3ConnectionRegistry(limit: settings.maxConnections)
         self.logger = logger
@@ -62,7 +64,7 @@ public final class POP3ProxyServer: Sendable {
             health: keepsHealth ? old.health : POP3ServerHealth(settings: settings, group: group, logger: logger),
             features: keepsHealth ? old.features : POP3ServerFeatures(settings: settings, group: group, logger: logger),
             load: isSame ? old.load : POP3ServerLoad(servers: settings.servers.count), deletionLog: deletionLog,
-            healer: healer, logger: logger)
+            healer: healer, limits: old.limits, logger: logger)
         registry.change(limit: settings.maxConnections)
         shared.withLock { $0 = new }
         guard !keepsHealth else { return }
@@ -77,38 +79,41 @@ public final class POP3ProxyServer: Sendable {
     /// Starts to listen; returns the addresses bound, in the order given. Throws `POP3ListenError`.
     ///
     /// `[::]` takes IPv4 as well, and becomes `0.0.0.0` on a machine without IPv6.
+    ///
+    /// - Parameter tls: whether TLS begins with the connection.
     @discardableResult
-    public func bind(_ endpoints: [Endpoint]) async throws -> [SocketAddress] {
+    public func bind(_ endpoints: [Endpoint], tls: Bool = false) async throws -> [SocketAddress] {
         var addresses: [SocketAddress] = []
         for endpoint in endpoints {
             let channel: any Channel
             do {
-                channel = try await bind(endpoint)
+                channel = try await bind(endpoint, tls)
             } catch {
                 throw POP3ListenError(endpoint: endpoint, reason: plainText(error))
             }
             listeners.withLock { $0.append(channel) }
             guard let address = channel.localAddress else { continue }
             addresses.append(address)
-            logger.info("Listening for POP3", metadata: ["listen.address": "\(address)"])
+            logger.info("Listening for POP3", metadata: ["listen.address": "\(address)", "listen.tls": "\(tls)"])
         }
         shared.withLock(\.features).ask()
+        watchCertificate()
         return addresses
     }
 
-    private func bind(_ endpoint: Endpoint) async throws -> any Channel {
+    private func bind(_ endpoint: Endpoint, _ tls: Bool) async throws -> any Channel {
         guard endpoint.host == "::" else {
-            return try await bootstrap(isWildcard: false).bind(host: endpoint.host, port: endpoint.port).get()
+            return try await bootstrap(isWildcard: false, tls).bind(host: endpoint.host, port: endpoint.port).get()
         }
         do {
-            return try await bootstrap(isWildcard: true).bind(host: endpoint.host, port: endpoint.port).get()
+            return try await bootstrap(isWildcard: true, tls).bind(host: endpoint.host, port: endpoint.port).get()
         } catch let error as IOError where error.errnoCode == EAFNOSUPPORT || error.errnoCode == EADDRNOTAVAIL {
             logger.notice("This machine has no IPv6, listening on IPv4 alone")
-            return try await bootstrap(isWildcard: false).bind(host: "0.0.0.0", port: endpoint.port).get()
+            return try await bootstrap(isWildcard: false, tls).bind(host: "0.0.0.0", port: endpoint.port).get()
         }
     }
 
-    private func bootstrap(isWildcard: Bool) -> ServerBootstrap {
+    private func bootstrap(isWildcard: Bool, _ isImplicit: Bool) -> ServerBootstrap {
         let registry = self.registry
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1_024)
@@ -118,16 +123,27 @@ public final class POP3ProxyServer: Sendable {
             .childChannelOption(.writeBufferWaterMark, value: .init(low: 64 * 1_024, high: 256 * 1_024))
             .childChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture {
-                    if registry.admit(channel) {
-                        try channel.pipeline.syncOperations.addHandler(
-                            POP3ClientHandler(shared: shared.withLock { $0 }))
-                    } else {
-                        try channel.pipeline.syncOperations.addHandler(POP3RejectHandler())
-                    }
+                    try POP3Admission(
+                        shared: shared.withLock { $0 }, registry: registry, isImplicit: isImplicit
+                    ).prepare(channel)
                 }
             }
         let onlyIPv6 = ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only)
         return isWildcard ? bootstrap.serverChannelOption(onlyIPv6, value: 0) : bootstrap
+    }
+
+    private func watchCertificate() {
+        let logger = self.logger
+        certificateWatch.withLock { watch in
+            guard watch == nil else { return }
+            watch = Task { [weak self] in
+                while !Task.isCancelled {
+                    guard let settings = self?.shared.withLock(\.settings) else { return }
+                    try? await Task.sleep(for: .nanoseconds(settings.times.certificateCheck.nanoseconds))
+                    settings.clientTLS?.refresh(logger: logger)
+                }
+            }
+        }
     }
 
     /// Stops accepting, ends sessions that have not logged in, lets the others go on for `grace`, then ends them too.
@@ -137,6 +153,7 @@ public final class POP3ProxyServer: Sendable {
             return listeners
         }
         for listener in listeners { try? await listener.close() }
+        certificateWatch.withLock { $0?.cancel() }
         for channel in registry.all {
             channel.pipeline.fireUserInboundEventTriggered(POP3ClientHandler.Signal.drain)
         }

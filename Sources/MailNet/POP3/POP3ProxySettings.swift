@@ -39,6 +39,11 @@ public struct POP3ProxySettings: Sendable {
         public var keepAlive: TimeAmount = .minutes(2)
         /// Between two probes of a server that logins skip.
         public var probeInterval: TimeAmount = .seconds(1)
+        /// From a balancer's connection to the end of its PROXY header, which it sends at once; the specification asks for
+        /// at least 3 s, so that a lost packet can be sent again.
+        public var proxyHeader: TimeAmount = .seconds(5)
+        /// Between two looks at the certificate's files.
+        public var certificateCheck: TimeAmount = .seconds(3)
 
         public init() {}
     }
@@ -54,6 +59,10 @@ public struct POP3ProxySettings: Sendable {
     public var maxConnections: Int
     public var key: ClusterKey
     public var times: Times
+    /// The certificate for mail programs; nil: no TLS.
+    public var clientTLS: ClientTLS?
+    /// Load balancers whose PROXY header is believed, and without one nothing of them.
+    public var proxyProtocolFrom: Set<IPAddress> = []
 
     public init(
         servers: [Server], preference: [Int], auth: ClusterConfiguration.POP3.Auth, defaultDomain: String?,
@@ -69,7 +78,7 @@ public struct POP3ProxySettings: Sendable {
     }
 
     /// The settings of the proxy on the host of that name: mailbox servers of the same name or with one of its
-    /// addresses are read from first. Throws `ServerTLS.UnusableCertificates`.
+    /// addresses are read from first. Throws `ServerTLS.UnusableCertificates` and `CertificateFault`.
     public init(configuration: ClusterConfiguration, host: String) throws {
         let name = host.prefix { $0 != "." }
         let proxyAddresses = configuration.proxies.first { $0.name == name }?.addresses ?? []
@@ -87,5 +96,9 @@ public struct POP3ProxySettings: Sendable {
             auth: configuration.pop3.auth, defaultDomain: configuration.pop3.defaultDomain,
             maxConnections: configuration.pop3.maxConnections, key: configuration.cluster.key, times: times)
         self.local = Set(local)
+        proxyProtocolFrom = Set(configuration.pop3.proxyProtocolFrom)
+        if let certificate = configuration.pop3.certificate, let privateKey = configuration.pop3.privateKey {
+            clientTLS = try ClientTLS(certificate: certificate, privateKey: privateKey)
+        }
     }
 }

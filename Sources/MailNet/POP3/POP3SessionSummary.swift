@@ -13,10 +13,16 @@ struct POP3SessionSummary {
         case dismissed
         /// A message could not be sent to its end.
         case brokenOff = "message broken off"
+        /// More came in clear together with STLS.
+        case injected = "clear text after STLS"
         case shutDown = "shut down"
     }
 
     var client: String
+    /// nil: in clear.
+    var tls: String?
+    /// What went wrong with the client's TLS.
+    var fault: String?
     var user: String?
     var servers: [String] = []
     var leftOut: [(server: String, reason: String)] = []
@@ -36,6 +42,8 @@ struct POP3SessionSummary {
             "client.address": "\(client)",
             "session.end": "\(end.rawValue)",
         ]
+        if let tls { metadata["session.tls"] = "\(tls)" }
+        if let fault { metadata["session.fault"] = "\(fault)" }
         if let user { metadata["session.user"] = "\(user)" }
         if refusedLogins > 0 { metadata["session.refused_logins"] = "\(refusedLogins)" }
         if !servers.isEmpty {

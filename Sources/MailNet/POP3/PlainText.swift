@@ -18,3 +18,13 @@ func plainText(_ error: any Error) -> String {
     default: "\(error)"
     }
 }
+
+/// What went wrong with a client's TLS, for the log; nil where it is only that the client has gone without a word, as many
+/// mail programs do.
+func tlsFault(_ error: any Error) -> String? {
+    switch error {
+    case NIOSSLError.uncleanShutdown: nil
+    case is NIOSSLError, is BoringSSLError: "TLS: \(error)"
+    default: nil
+    }
+}

@@ -1,6 +1,8 @@
 /// A client's command, with its arguments checked for form (RFC 1939, RFC 2449).
 public enum POP3Command: Equatable, Sendable {
     case capa
+    /// Begin TLS (RFC 2595 §4).
+    case stls
     case user(String)
     case pass(POP3Password)
     /// A bare AUTH asks for the list of mechanisms (facts 22). The initial response is as it came, in base 64.

@@ -19,6 +19,7 @@ extension POP3Command {
         switch keyword {
         case "": throw octets.isEmpty ? .empty : .unknownCommand
         case "CAPA": return try arguments.none(.capa, keyword)
+        case "STLS": return try arguments.none(.stls, keyword)
         case "STAT": return try arguments.none(.stat, keyword)
         case "NOOP": return try arguments.none(.noop, keyword)
         case "RSET": return try arguments.none(.rset, keyword)

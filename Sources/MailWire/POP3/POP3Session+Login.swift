@@ -23,6 +23,10 @@ extension POP3Session {
         case .unavailable:
             reply.writeError("[SYS/TEMP] No mailbox server can be reached, try again later.")  // RFC 3206 §4
             return countFailedLogin()
+        case .tooManyFailures:
+            // Not AUTH (RFC 3206 §5): the password may well be right.
+            reply.writeError("[SYS/TEMP] Too many failed logins from your address, try again later.")
+            return countFailedLogin()
         }
     }
 

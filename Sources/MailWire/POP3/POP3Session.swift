@@ -22,6 +22,8 @@ public struct POP3Session: Sendable {
         case proceed
         /// The reply is complete: send it and close.
         case end
+        /// The reply is complete: send it and begin TLS. Whatever came in clear after the command must not be taken.
+        case startTLS
         /// Check the credentials and read the maildrop; then `loggedIn` or `loginFailed`.
         case logIn(POP3Credentials)
         /// Send the message with this index (from 0), or its header and `lines` lines; then `retrievalBegins`,
@@ -37,6 +39,8 @@ public struct POP3Session: Sendable {
         case refused(challenge: [UInt8]? = nil)
         /// No server can tell.
         case unavailable
+        /// Nobody was asked: too many logins from the client's address have failed.
+        case tooManyFailures
     }
 
     public enum RetrievalEnd: Equatable, Sendable {
@@ -48,6 +52,9 @@ public struct POP3Session: Sendable {
         /// program takes the part for the whole.
         case brokenOff
     }
+
+    /// Whether the client's connection is encrypted, or can be.
+    public enum TLS: Equatable, Sendable { case unavailable, offered, active }
 
     enum State: Sendable {
         case authorization(user: String?)
@@ -69,10 +76,13 @@ public struct POP3Session: Sendable {
     public internal(set) var wantsUTF8 = false
     /// Empty until a maildrop is open. Not in the state enum, so that marks are changed in place.
     private var transaction = Transaction([])
+    private var tls: TLS
     private var badCommands = 0
     var failedLogins = 0
 
-    public init() {}
+    public init(tls: TLS = .unavailable) {
+        self.tls = tls
+    }
 
     /// Whether a maildrop is open.
     public var isInTransaction: Bool {
@@ -151,6 +161,20 @@ public struct POP3Session: Sendable {
         return .end
     }
 
+    private mutating func startTLS(reply: inout ByteBuffer) -> Action {
+        switch tls {
+        case .unavailable: return refuse("TLS is not available here.", reply: &reply)
+        case .active: return refuse("Command not permitted when TLS active.", reply: &reply)  // RFC 2595 §4
+        case .offered:
+            tls = .active
+            // RFC 2595 §4: nothing that was said in clear counts any more.
+            state = .authorization(user: nil)
+            wantsUTF8 = false
+            reply.writeOK("Begin TLS negotiation.")
+            return .startTLS
+        }
+    }
+
     mutating func refuse(_ text: String, reply: inout ByteBuffer) -> Action {
         badCommands += 1
         guard badCommands < POP3Limits.badCommands else {
@@ -166,7 +190,7 @@ public struct POP3Session: Sendable {
         case (.capa, _):
             // RFC 2449 §5, the same before and after login (facts 22).
             reply.writeOK("Capabilities follow.")
-            reply.writeLines(offer.capabilities)
+            reply.writeLines(offer.capabilities + (tls == .offered ? ["STLS"] : []))
             return .proceed
         case (.auth(let mechanism, let response), .authorization(let user)):
             return authenticate(mechanism, response, user: user, reply: &reply)
@@ -174,6 +198,8 @@ public struct POP3Session: Sendable {
             return enterUTF8(reply: &reply)
         case (.lang(let tag), .authorization), (.lang(let tag), .transaction):
             return speak(tag, reply: &reply)
+        case (.stls, .authorization):
+            return startTLS(reply: &reply)
         case (.user(let name), .authorization):
             state = .authorization(user: name)
             reply.writeOK()

@@ -57,7 +57,7 @@ extension POP3Session {
                 octets -= messages[number - 1].octets
                 reply.writeOK("Marked to be deleted.")
             case .quit: return .quit(isMarked.indices.filter { isMarked[$0] })
-            case .capa, .user, .pass, .auth, .utf8, .lang: return .refused("Already logged in.")
+            case .capa, .stls, .user, .pass, .auth, .utf8, .lang: return .refused("Already logged in.")
             }
             return .done
         }

@@ -15,6 +15,13 @@ public enum POP3Credentials: Equatable, Sendable, CustomStringConvertible, Custo
         }
     }
 
+    /// What only the user should know.
+    public var secret: POP3Password {
+        switch self {
+        case .password(_, let secret), .token(_, _, let secret): secret
+        }
+    }
+
     /// The same for a user named otherwise: as a mailbox address.
     public func named(_ user: String) -> POP3Credentials {
         switch self {

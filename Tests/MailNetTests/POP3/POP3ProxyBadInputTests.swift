@@ -28,7 +28,7 @@ import Testing
     }
 
     @Test func `a thousand silent connections do not keep others out`() async throws {
-        try await POP3ProxyFixture.run([script("a")], settings: { $0.maxConnections = 2_000 }) { fixture in
+        try await POP3ProxyFixture.run([script("a")], settings: { $0.maxConnections = 20_000 }) { fixture in
             var silent: [POP3TestClient] = []
             for _ in 0..<1_000 { silent.append(try await fixture.client()) }
             for client in silent { #expect(try await client.line().hasPrefix("+OK")) }

@@ -11,16 +11,23 @@ final class ProxyProcess {
     let address: SocketAddress
     private let process = Process()
 
-    /// - Parameter pop3: further lines of the table `[pop3]`.
-    init(servers: [ScriptedPOP3Server], pop3: [String] = []) async throws {
+    /// - Parameters:
+    ///   - pop3: further lines of the table `[pop3]`.
+    ///   - host: where to listen; nil for an address that nobody else has.
+    ///   - prepare: puts further files into the directory.
+    init(
+        servers: [ScriptedPOP3Server], pop3: [String] = [], host: String? = nil,
+        prepare: (_ directory: String) throws -> Void = { _ in }
+    ) async throws {
         var template = Array("/tmp/covey-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw Failure(description: "mkdtemp") }
         directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        address = try SocketAddress(ipAddress: LoopbackAddress.next(), port: Int.random(in: 20_000..<32_000))
+        address = try SocketAddress(ipAddress: host ?? LoopbackAddress.next(), port: Int.random(in: 20_000..<32_000))
         try write("cluster.key", Data(repeating: 0x41, count: 32).base64EncodedString() + "\n", mode: 0o600)
         try write("journal.password", "secret\n", mode: 0o600)
         try configure(servers: servers, pop3: pop3)
         try write("log", "", mode: 0o600)
+        try prepare(directory)
         let own = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
         let folder = ProcessInfo.processInfo.environment["COVEY_BIN"].map { URL(filePath: $0) } ?? own
         process.executableURL = folder.appending(path: "covey-pop3d")
