@@ -12,6 +12,7 @@ let strict: [SwiftSetting] = [
 
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
@@ -35,7 +36,7 @@ let package = Package(
         .target(name: "MailWire", dependencies: [nioCore], swiftSettings: strict),
         .target(name: "CoveyCore", dependencies: [crypto, "TOMLKit"], swiftSettings: strict),
         .target(
-            name: "MailNet", dependencies: ["MailWire", "CoveyCore", nioCore, nioPosix, nioSSL, logging],
+            name: "MailNet", dependencies: ["MailWire", "CoveyCore", nioCore, nioPosix, nioHTTP1, nioSSL, logging],
             swiftSettings: strict),
         .target(name: "Replication", dependencies: ["CoveyCore", "MailWire", nioCore, logging], swiftSettings: strict),
         .executableTarget(
@@ -63,7 +64,8 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "MilterTests", dependencies: ["Milter", "TestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "MailNetTests", dependencies: ["MailNet", "TestSupport", nioCore, nioPosix, nioEmbedded],
+            name: "MailNetTests",
+            dependencies: ["MailNet", "CoveyCore", "TestSupport", nioCore, nioPosix, nioEmbedded],
             swiftSettings: strict),
         .testTarget(
             name: "ReplicationTests",

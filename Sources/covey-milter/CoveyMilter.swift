@@ -67,24 +67,40 @@ struct CoveyMilter: ParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         let files = Machine.raiseDescriptorLimit(to: 8192)
         let hub = CurrentHub(try maker.make(configuration))
+        let monitor = HubMonitor(current: hub, logger: logger)
+        monitor.start(at: configuration.monitor.listen(for: .milter))
         try listen(configuration.milter.socket, as: user, hub: hub)
         let reload = Reload(maker: maker, current: hub, logger: logger)
-        let queueWatch = QueueWatch(logger: logger, now: { time(nil) })
         logger.notice(
             "ready",
             metadata: [
                 "socket": "\(configuration.milter.socket)", "user": "\(user?.name ?? "unchanged")",
                 "servers": "\(configuration.mailboxes.map(\.name).joined(separator: ","))", "open.files": "\(files)",
             ])
+        let manager = ServiceManager()
+        manager.tell(.ready, status: CoveyMilter.status(hub))
         Task.detached {
             while true {
                 await maker.discardPolicy.refresh()
                 try? await Task.sleep(for: .seconds(60))
             }
         }
-        Task.detached { await queueWatch.run() }
-        try withExtendedLifetime(ReloadSignal { reload.run() }) { try MilterServer.run() }
+        Task.detached { await maker.queueWatch.run() }
+        let signal = ReloadSignal {
+            manager.tell(.reloading, status: "reads the configuration")
+            reload.run()
+            manager.tell(.ready, status: CoveyMilter.status(hub))
+        }
+        try withExtendedLifetime((monitor, signal)) { try MilterServer.run() }
+        manager.tell(.stopping, status: "deliveries under way end first: \(hub.deliveriesInFlight)")
         drain(hub, logger: logger)
+    }
+
+    /// For `systemctl status`.
+    private static func status(_ hub: CurrentHub) -> String {
+        let configuration = hub.now.configuration
+        return "stores on \(configuration.mailboxes.map(\.name).joined(separator: ", ")) "
+            + "for \(configuration.cluster.domains.joined(separator: ", "))"
     }
 
     /// Binds the socket as root, gives it to the user, and becomes that user.

@@ -26,7 +26,10 @@ struct EndOfMessage {
     func run(_ context: MilterContext) -> MilterVerdict {
         guard !candidates.isEmpty else {
             log(nil, "stamped")
-            return change(context) { _ in }
+            let verdict = change(context) { _ in }
+            hub.statistics.count(
+                verdict == .tempfail ? .tempfailed : .stamped, at: door, octets: message.body.length)
+            return verdict
         }
         let report = deliver(context)
         let verdict: MilterVerdict
@@ -45,7 +48,18 @@ struct EndOfMessage {
             }
         }
         log(report, EndOfMessage.word(for: verdict))
+        count(report, verdict)
         return verdict
+    }
+
+    private func count(_ report: HubDelivery.Report, _ verdict: MilterVerdict) {
+        var missing: [String] = []
+        if verdict == .proceed, case .proceed(_, let copies) = report.decision {
+            missing = copies.map { hub.configuration.mailboxes[$0.server].name }
+        }
+        if !missing.isEmpty { hub.queueWatch.expectCopies() }
+        hub.statistics.count(
+            EndOfMessage.counted(verdict), at: door, octets: message.body.length, report, missing: missing)
     }
 
     private func deliver(_ context: MilterContext) -> HubDelivery.Report {
@@ -103,6 +117,15 @@ struct EndOfMessage {
         try context.addRecipient(
             "<\(candidate.address.missingCopyAddress(server: server))>",
             parameters: "NOTIFY=NEVER ORCPT=\(original)")
+    }
+
+    private static func counted(_ verdict: MilterVerdict) -> HubFigures.Verdict {
+        switch verdict {
+        case .discard: .delivered
+        case .proceed, .accept: .passedOn
+        case .reject: .rejected
+        case .tempfail: .tempfailed
+        }
     }
 
     // MARK: log

@@ -12,6 +12,8 @@ final class Hub: Sendable {
     let spoolBudget: SpoolBudget
     let leftToMTA: LeftToMTA
     let discardPolicy: DiscardPolicy
+    let statistics: HubStatistics
+    let queueWatch: QueueWatch
     let logger: Logger
     /// The host's full name, for the trace.
     let hostName: String
@@ -22,7 +24,8 @@ final class Hub: Sendable {
 
     init(
         configuration: ClusterConfiguration, servers: [HubServer], hostName: String, spoolDirectory: String,
-        spoolBudget: SpoolBudget, discardPolicy: DiscardPolicy, executors: [EventLoopExecutor], logger: Logger
+        spoolBudget: SpoolBudget, discardPolicy: DiscardPolicy, statistics: HubStatistics, queueWatch: QueueWatch,
+        executors: [EventLoopExecutor], logger: Logger
     ) {
         self.executors = executors
         self.servers = servers
@@ -32,6 +35,8 @@ final class Hub: Sendable {
         self.spoolDirectory = spoolDirectory
         self.logger = logger
         self.discardPolicy = discardPolicy
+        self.statistics = statistics
+        self.queueWatch = queueWatch
         rules = RecipientRules(configuration)
         let fanOut = FanOut(servers.map(\.destination))
         delivery = HubDelivery(fanOut: fanOut, minimum: configuration.milter.minCopies)

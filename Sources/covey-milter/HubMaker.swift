@@ -12,6 +12,8 @@ struct HubMaker: Sendable {
     /// `--host`, if given.
     let host: String?
     let discardPolicy: DiscardPolicy
+    let statistics = HubStatistics()
+    let queueWatch: QueueWatch
     let logger: Logger
 
     init(file: String, host: String?, logger: Logger) {
@@ -19,6 +21,7 @@ struct HubMaker: Sendable {
         self.host = host
         self.logger = logger
         discardPolicy = DiscardPolicy(logger: logger)
+        queueWatch = QueueWatch(logger: logger, now: { time(nil) })
     }
 
     /// - Throws: `StartFailure` with all that is wrong, one line each.
@@ -43,7 +46,7 @@ struct HubMaker: Sendable {
         return Hub(
             configuration: configuration, servers: servers, hostName: hostName,
             spoolDirectory: getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp", spoolBudget: budget,
-            discardPolicy: discardPolicy,
+            discardPolicy: discardPolicy, statistics: statistics, queueWatch: queueWatch,
             executors: MultiThreadedEventLoopGroup.singleton.makeIterator().map { EventLoopExecutor($0) },
             logger: logger)
     }

@@ -200,6 +200,7 @@ final class HubSession: MilterSession {
         let collected = collector.finish()
         if let error = state.spoolError {
             hub.logger.error("message not kept", metadata: ["queue.id": "\(queueID)", "reason": "\(error)"])
+            hub.statistics.count(.tempfailed, at: door, octets: 0)
             // RFC 3463 §3.4: 4.3.1, mail system full.
             return answer(
                 ReplyText(code: 452, enhanced: "4.3.1", text: "no room for the message, try again later"), context)

@@ -41,6 +41,7 @@ struct Reload: Sendable {
         var keys: [String] = []
         if old.milter.socket != new.milter.socket { keys.append("milter.socket") }
         if old.milter.user != new.milter.user { keys.append("milter.user") }
+        if old.monitor.listen != new.monitor.listen { keys.append("monitor.listen") }
         if !keys.isEmpty {
             logger.warning(
                 "a changed setting counts after a restart only", metadata: ["keys": "\(keys.joined(separator: ","))"])

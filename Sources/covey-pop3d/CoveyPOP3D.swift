@@ -86,6 +86,10 @@ struct CoveyPOP3D: ParsableCommand {
                     "\(config): pop3.\(key): \(error); end the program that uses it, or name another port")
             }
         }
+        let reload = ProxyReload(
+            configuration, journal, server, file: config, host: host, group: group, logger: logger)
+        let monitor = MonitorServer(server, reload, host: hostName, group: group)
+        try waitFor { await monitor.start(at: configuration.monitor.listen(for: .pop3d), logger: logger) }
         try user?.become()
         settings.clientTLS?.warnIfUnreadable(logger: logger)
         logger.info(
@@ -96,9 +100,15 @@ struct CoveyPOP3D: ParsableCommand {
                 "process.user": "\(user?.name ?? "unchanged")",
             ])
 
-        let reload = ProxyReload(
-            configuration, journal, server, file: config, host: host, group: group, logger: logger)
-        withExtendedLifetime(ReloadSignal { reload.run() }) { stop.wait() }
+        let manager = ServiceManager()
+        manager.tell(.ready, status: reload.status)
+        let signal = ReloadSignal {
+            manager.tell(.reloading, status: "reads the configuration")
+            reload.run()
+            manager.tell(.ready, status: reload.status)
+        }
+        withExtendedLifetime((monitor, signal)) { stop.wait() }
+        manager.tell(.stopping, status: "open sessions may go on for \(CoveyPOP3D.grace): \(server.connections)")
         logger.info("Stopping", metadata: ["sessions.open": "\(server.connections)"])
         try waitFor { await server.shutDown(grace: CoveyPOP3D.grace) }
         logger.info("Stopped")

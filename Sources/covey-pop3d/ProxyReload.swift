@@ -35,6 +35,14 @@ final class ProxyReload: Sendable {
         self.logger = logger
     }
 
+    /// The journal in force.
+    var journal: RunningJournal? { state.withLock(\.journal) }
+
+    /// For `systemctl status`.
+    var status: String {
+        "merges \(state.withLock(\.configuration).mailboxes.map(\.name).joined(separator: ", "))"
+    }
+
     /// Not to be called twice at once.
     func run() {
         let new: ClusterConfiguration
@@ -83,6 +91,7 @@ final class ProxyReload: Sendable {
         if old.pop3.listen != new.pop3.listen { keys.append("pop3.listen") }
         if old.pop3.listenTLS != new.pop3.listenTLS { keys.append("pop3.listen_tls") }
         if old.pop3.user != new.pop3.user { keys.append("pop3.user") }
+        if old.monitor.listen != new.monitor.listen { keys.append("monitor.listen") }
         guard !keys.isEmpty else { return }
         logger.warning(
             "A changed setting counts after a restart only", metadata: ["keys": "\(keys.joined(separator: ","))"])

@@ -66,6 +66,9 @@ final class RunningJournal: DeletionLog {
         try await keeper.record(deletions)
     }
 
+    /// For monitoring.
+    var figures: JournalFigures { get async { await keeper.figures } }
+
     func noteConfirmed(_ deletions: Deletions) {
         keeper.noteConfirmed(deletions)
     }

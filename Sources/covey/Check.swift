@@ -15,6 +15,11 @@ struct Check: ParsableCommand {
     @Flag(help: "Print every value in force, with \"# default\" behind what the file does not set.")
     var effective = false
 
+    @Option(help: "What to print of a valid configuration: text, or hosts (its machines and files, for programs).")
+    var format = Format.text
+
+    enum Format: String, ExpressibleByArgument { case text, hosts }
+
     func run() throws {
         var cluster = try options.load(needs: [.authorityFiles])
         // The file is the same everywhere, the certificate's private key is where the proxies are.
@@ -24,6 +29,10 @@ struct Check: ParsableCommand {
         }
         if effective {
             print(cluster.effectiveDescription, terminator: "")
+            return
+        }
+        if format == .hosts {
+            print(cluster.hostListing, terminator: "")
             return
         }
         print(

@@ -83,7 +83,9 @@ extension RealServers {
             #expect(try bystander.command("QUIT").hasPrefix("+OK"))
         }
 
-        @Test func `A thousand connections that say nothing keep nobody waiting`() throws {
+        @Test func `Hundreds of connections that say nothing keep nobody waiting, and one address has its limit`()
+            throws
+        {
             let lab = try Lab.current
             var limit = rlimit()
             getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
@@ -101,13 +103,23 @@ extension RealServers {
             }
             let alone = try duration()
             let before = try lab.memory(of: "a")
-            let silent = try (1...1_000).map { _ in try POP3Connection(lab.address(of: "a")) }
+            // A tenth of max_connections is 500; the sessions come from here, too.
+            let silent = try (1...490).map { _ in try POP3Connection(lab.address(of: "a")) }
             for connection in silent { #expect(try connection.line().hasPrefix("+OK")) }
             let among = try duration()
             #expect(among < alone * 3 + .milliseconds(500), "alone \(alone), among the silent \(among)")
             let growth = try lab.memory(of: "a").peak - before.now
-            print("1,000 silent connections: \(growth) kB; five sessions took \(among), alone \(alone)")
-            #expect(growth < 40_000, "kB")
+            print("490 silent connections: \(growth) kB; five sessions took \(among), alone \(alone)")
+            #expect(growth < 20_000, "kB")
+
+            let more = try (1...30).map { _ in try POP3Connection(lab.address(of: "a")) }
+            let greetings = try more.map { try $0.line() }
+            #expect(greetings.count { $0.hasPrefix("+OK") } <= 10)
+            #expect(greetings.allSatisfy { $0.hasPrefix("+OK") || $0.hasPrefix("-ERR [SYS/TEMP] Too many") })
+            try lab.exec(
+                "client", "curl", "-sS", "--user", "\(POP3BadInput.user):secret", "pop3://\(lab.address(of: "a")):1100/"
+            )
+            withExtendedLifetime(more) {}
             withExtendedLifetime(silent) {}
         }
     }

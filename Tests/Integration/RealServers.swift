@@ -18,6 +18,8 @@ struct LabTrait: SuiteTrait, TestScoping {
     var mta = Lab.MTA.postfix
     /// Mailbox servers that get their mail by SMTP.
     var smtp: [String] = []
+    /// Hosts without anything of Covey.
+    var bare = false
     /// Further lines of the table `[milter]`.
     var milter: [String] = []
 
@@ -27,7 +29,7 @@ struct LabTrait: SuiteTrait, TestScoping {
         for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void
     ) async throws {
         let lab = try Lab.up(
-            name: Lab.instanceName(suffix: suffix), mta: mta, mailboxes: mailboxes, smtp: smtp,
+            name: Lab.instanceName(suffix: suffix), mta: mta, mailboxes: mailboxes, smtp: smtp, bare: bare,
             append: LabTrait.configuration + milter.map { $0 + "\n" }.joined()
                 + (mta == .sendmail ? LabTrait.sendmailKeys : ""))
         defer { lab.down() }
@@ -41,8 +43,11 @@ struct LabTrait: SuiteTrait, TestScoping {
         try await LabTrait.$current.withValue(lab) { try await function() }
     }
 
-    /// A server that stalls shall not cost each test half a minute.
+    /// A server that stalls shall not cost each test half a minute; and every host may ask how the others are.
     private static let configuration = """
+
+        [monitor]
+        listen = "[::]:9110"
 
         [milter]
         delivery_timeout = "5s"
@@ -58,9 +63,10 @@ struct LabTrait: SuiteTrait, TestScoping {
 
 extension Trait where Self == LabTrait {
     static func lab(
-        mailboxes: Int, suffix: String = "", mta: Lab.MTA = .postfix, smtp: [String] = [], milter: [String] = []
+        mailboxes: Int, suffix: String = "", mta: Lab.MTA = .postfix, smtp: [String] = [], bare: Bool = false,
+        milter: [String] = []
     ) -> Self {
-        LabTrait(mailboxes: mailboxes, suffix: suffix, mta: mta, smtp: smtp, milter: milter)
+        LabTrait(mailboxes: mailboxes, suffix: suffix, mta: mta, smtp: smtp, bare: bare, milter: milter)
     }
 }
 

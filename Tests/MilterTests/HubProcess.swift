@@ -9,6 +9,7 @@ final class HubProcess {
     struct Failure: Error, CustomStringConvertible { var description: String }
 
     let directory: String
+    private let monitor: String
     private let process = Process()
 
     /// - Parameters:
@@ -17,10 +18,13 @@ final class HubProcess {
     ///   - discards: whether postconf says that nothing forbids DISCARD.
     ///   - queue: the lines that postqueue prints.
     ///   - aliases: addresses in the lookup table of `leave_to_mta`; nil for no table.
+    ///   - monitor: `monitor.listen`; by default an address that nobody else has.
     init(
         servers: [ScriptedLMTPServer], milter: [String] = [], discards: Bool = true, queue: [String] = [],
-        aliases: [String]? = nil, environment: [String: String] = [:]
+        aliases: [String]? = nil, monitor: String = "\(LoopbackAddress.next()):9110",
+        environment: [String: String] = [:]
     ) throws {
+        self.monitor = monitor
         var template = Array("/tmp/covey-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw Failure(description: "mkdtemp") }
         directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -38,7 +42,7 @@ final class HubProcess {
             try write("postmap", "#!/bin/sh\ncat >$0.keys.$$; grep -qxF -f $0.keys.$$ \"${3#hash:}\"\n", mode: 0o755)
             lines.append("leave_to_mta = [\"hash:\(directory)/aliases\"]")
         }
-        try write("cluster.toml", HubProcess.configuration(directory, servers, lines), mode: 0o644)
+        try write("cluster.toml", HubProcess.configuration(directory, servers, lines, monitor), mode: 0o644)
         try start(environment, discards: discards)
     }
 
@@ -62,7 +66,7 @@ final class HubProcess {
 
     /// Writes another configuration, without telling the daemon.
     func reconfigure(servers: [ScriptedLMTPServer], milter: [String] = []) throws {
-        try write("cluster.toml", HubProcess.configuration(directory, servers, milter), mode: 0o644)
+        try write("cluster.toml", HubProcess.configuration(directory, servers, milter, monitor), mode: 0o644)
     }
 
     /// Has the daemon read its configuration, and waits until it says what came of it.
@@ -131,7 +135,7 @@ final class HubProcess {
     }
 
     private static func configuration(
-        _ directory: String, _ servers: [ScriptedLMTPServer], _ milter: [String]
+        _ directory: String, _ servers: [ScriptedLMTPServer], _ milter: [String], _ monitor: String
     ) -> String {
         let servers = zip(["a", "b", "c"], servers).enumerated().map { place, server in
             """
@@ -155,6 +159,9 @@ final class HubProcess {
             [[proxy]]
             name = "a"
             addresses = ["127.0.0.1"]
+
+            [monitor]
+            listen = "\(monitor)"
 
             [milter]
             socket = "unix:\(directory)/m"

@@ -83,6 +83,16 @@ import Testing
         #expect(cluster.hub.log.ranges(of: "server down").count == 1)
     }
 
+    @Test func `a monitor that cannot listen says so, and mail goes on`() async throws {
+        let server = try ScriptedLMTPServer([.serve(.init())])
+        defer { server.stop() }
+        // An address that somebody has.
+        let hub = try HubProcess(servers: [server], monitor: "\(server.host):\(server.port)")
+        try hub.waitForLog("Monitoring is off")
+        #expect(hub.log.contains("reason=Address already in use"))
+        #expect(try hub.connection().message(to: ["<u1@example.com>"]).verdict == "discard")
+    }
+
     @Test func `SIGTERM lets a delivery under way end`() async throws {
         var manners = ScriptedLMTPServer.Manners()
         manners.delay = 700

@@ -50,11 +50,12 @@ public final class Lab: Sendable {
     ///   - name: of the instance; one that a crash left is taken down first.
     ///   - mta: what the hubs run.
     ///   - smtp: mailbox servers that get their mail by SMTP.
+    ///   - bare: hosts that have never heard of Covey, with sshd, for scripts/deploy.
     ///   - append: further lines for cluster.toml.
     /// - Throws: `LabFailure` with the hosts' logs.
     public static func up(
         name: String, mta: MTA = .postfix, hubs: Int = 2, mailboxes: Int, smtp: [String] = [], users: Int = 60,
-        append: String = ""
+        bare: Bool = false, append: String = ""
     ) throws
         -> Lab
     {
@@ -62,6 +63,7 @@ public final class Lab: Sendable {
         var words = [
             "up", "--mta", mta.rawValue, "--hubs", "\(hubs)", "--mailboxes", "\(mailboxes)", "--users", "\(users)",
         ]
+        if bare { words.append("--bare") }
         if !smtp.isEmpty { words += ["--smtp", smtp.joined(separator: ",")] }
         let lines = FileManager.default.temporaryDirectory.appendingPathComponent("\(name)-\(UUID().uuidString).toml")
         defer { try? FileManager.default.removeItem(at: lines) }
@@ -158,7 +160,7 @@ public final class Lab: Sendable {
 
     // MARK: scripts/lab
 
-    private static let repository = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    static let repository = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
 
     private static func run(_ name: String, _ words: [String], input: [UInt8] = [], seconds: Int) throws

@@ -19,6 +19,15 @@ public struct POP3Dialogue: Sendable, CustomStringConvertible {
 
     public var description: String { name }
 
+    /// Whether some password is refused in it, which is charged to the client's address.
+    public var hasRefusal: Bool {
+        steps.contains {
+            $0.hear.contains { answer in
+                if case .line(let pattern) = answer { pattern.contains("AUTH") } else { false }
+            }
+        }
+    }
+
     init(_ name: String, _ steps: [([String], [Answer])]) {
         self.name = name
         self.steps = steps.map { (say: $0.0, hear: $0.1) }

@@ -267,22 +267,3 @@ private struct LMTPConversation {
         try socket.write(Array((text + "\r\n").utf8))
     }
 }
-
-/// Opens a listener on a free port of that address.
-func listenOnLoopback(_ host: String) throws -> (descriptor: Int32, port: Int) {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-    // A struct sockaddr_in as octets (ip(7)): family, port, address, 8 zeros. Its Swift members belong to Glibc or to a
-    // module of NIO's, as the compiler happens to meet them first.
-    var address = [UInt8](repeating: 0, count: 16)
-    withUnsafeBytes(of: sa_family_t(AF_INET)) { address.replaceSubrange(0..<2, with: $0) }
-    withUnsafeBytes(of: inet_addr(host)) { address.replaceSubrange(4..<8, with: $0) }
-    var length = socklen_t(address.count)
-    let result = address.withUnsafeMutableBytes { octets in
-        octets.withMemoryRebound(to: sockaddr.self) {
-            bind(descriptor, $0.baseAddress, length) == 0 && listen(descriptor, 512) == 0
-                && getsockname(descriptor, $0.baseAddress, &length) == 0
-        }
-    }
-    guard result else { throw IOError(errnoCode: errno, reason: "listen on loopback") }
-    return (descriptor, Int(address[2]) << 8 | Int(address[3]))
-}

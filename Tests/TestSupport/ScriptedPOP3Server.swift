@@ -96,7 +96,7 @@ public final class ScriptedPOP3Server: Sendable {
         Endpoint(host: listener.localAddress?.ipAddress ?? "", port: listener.localAddress?.port ?? 0)
     }
 
-    /// All command lines received so far, over all connections.
+    /// All command lines received so far, over all connections, but for CAPA: a proxy asks that on its own account too.
     public var lines: [String] { state.withLock { $0.lines } }
 
     /// The messages held now.
@@ -154,7 +154,7 @@ private final class ScriptedPOP3Handler: ChannelInboundHandler {
             guard let text = inbound.readString(length: length) else { return }
             let line = text.filter { !$0.isNewline }
             let fault = server.state.withLock { state in
-                state.lines.append(line)
+                if line != "CAPA" { state.lines.append(line) }
                 let keyword = line.split(separator: " ").first.map { String($0) } ?? ""
                 return state.script.faults[line] ?? state.script.faults[keyword]
             }

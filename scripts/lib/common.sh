@@ -55,10 +55,10 @@ need_swift() {
 # shellcheck disable=SC2034  # used where this file is sourced
 BUILD_NEEDS=(libmilter-dev pkg-config)
 
-# How the programs are built for the demo, the lab and the integration tests alike: other flags would compile everything
-# anew.
+# How the programs are built for the packages, the demo, the lab and the integration tests alike, with Swift's libraries
+# in them, so that no host needs Swift. Other flags would compile everything anew.
 # shellcheck disable=SC2034  # used where this file is sourced
-RELEASE=(-c release)
+RELEASE=(-c release --static-swift-stdlib)
 
 # wait_until SECONDS COMMAND...: runs COMMAND until it succeeds; 1 when it did not within SECONDS.
 wait_until() {

@@ -27,7 +27,7 @@ lab_packages() {
         "${mta[@]}" dovecot-core dovecot-lmtpd dovecot-pop3d
         swaks mpop fetchmail getmail6 curl python3 perl openssl cpio
         haproxy neomutt
-        procps iproute2 iputils-ping ca-certificates less
+        procps iproute2 iputils-ping ca-certificates less libmilter1.0.1 openssh-server adduser fail2ban
         ${COVEY_LAB_PACKAGES:-}
     )
 }

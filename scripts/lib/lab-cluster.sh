@@ -8,14 +8,19 @@ LAB_JOURNAL=covey-journal@example.com
 # make_layer: DIR/layer, the files that are the same on every host.
 make_layer() {
     local layer=$LAB_DIR/layer
-    mkdir -p "$layer"/{etc/covey,etc/dovecot,usr/bin,usr/share/covey}
+    mkdir -p "$layer"/etc/dovecot
     chmod 755 "$layer"
-    cp -a "$COVEY_ROOT/postfix" "$COVEY_ROOT/sendmail" "$layer/usr/share/covey/"
-    chown -R root:root "$layer/usr/share/covey"
     write_hosts_file >"$layer/etc/hosts"
     write_users >"$layer/etc/dovecot/users"
-    write_cluster_toml >"$layer/etc/covey/cluster.toml"
     own "$layer/etc/dovecot/users" dovecot
+    if [[ $LAB_BARE == yes ]]; then
+        make_administrator "$layer"
+        return
+    fi
+    mkdir -p "$layer"/{etc/covey,usr/bin,usr/share/covey}
+    cp -a "$COVEY_ROOT/postfix" "$COVEY_ROOT/sendmail" "$layer/usr/share/covey/"
+    chown -R root:root "$layer/usr/share/covey"
+    write_cluster_toml >"$layer/etc/covey/cluster.toml"
     [[ $LAB_PLAIN == yes ]] || add_covey "$layer"
 }
 
@@ -85,6 +90,38 @@ add_covey() {
     own "$layer/etc/covey/cluster.key" covey
 }
 
+# make_administrator LAYER: what somebody has who is about to install Covey from this machine (DIR/admin), and on the
+# hosts, what lets him in and what is there in systemd's place.
+make_administrator() {
+    local layer=$1 admin=$LAB_DIR/admin
+    install_missing openssh-client
+    mkdir -m 700 "$admin"
+    write_cluster_toml >"$admin/cluster.toml"
+    printf '%s\n' "$LAB_PASSWORD" >"$admin/journal.password"
+    chmod 600 "$admin/journal.password"
+    "$LAB_BIN/covey" keygen "$admin/cluster.key" >/dev/null
+    ssh-keygen -q -t ed25519 -N '' -C "covey-lab:$LAB_NAME" -f "$admin/id"
+    cat >"$admin/ssh_config" <<CONFIGURATION
+User root
+IdentityFile $admin/id
+IdentitiesOnly yes
+UserKnownHostsFile $admin/known_hosts
+StrictHostKeyChecking accept-new
+ConnectTimeout 5
+LogLevel ERROR
+CONFIGURATION
+    mkdir -p "$layer/root" "$layer/usr/bin"
+    chmod 700 "$layer/root"
+    install -d -m 700 "$layer/root/.ssh"
+    install -m 600 "$admin/id.pub" "$layer/root/.ssh/authorized_keys"
+    # No need for each file to be on the disk before the next.
+    install -d -m 755 "$layer/etc/dpkg/dpkg.cfg.d"
+    echo force-unsafe-io >"$layer/etc/dpkg/dpkg.cfg.d/lab"
+    # Where dpkg's PATH finds it.
+    install -m 755 "$COVEY_LIB/lab-systemctl" "$layer/usr/bin/systemctl"
+    ln -s systemctl "$layer/usr/bin/journalctl"
+}
+
 # copy_libraries LAYER PROGRAM: the libraries that the base layer lacks (Swift's own, libmilter), at the same paths.
 copy_libraries() {
     local library target
@@ -105,10 +142,11 @@ set_up() {
     role=$(host_role "$host")
     trap 'warn "$host: the set-up stopped at: $BASH_COMMAND"' ERR
     power_on "$host"
+    [[ $LAB_BARE == no ]] || in_host "$host" userdel covey
     case $role in
     hub) "set_up_$LAB_MTA" "$host" ;;
     mailbox)
-        in_host "$host" bash -s -- "$LAB_NET.$LAB_INDEX.0/24" <"$COVEY_LIB/lab-dovecot"
+        in_host "$host" bash -s -- "$LAB_NET.$LAB_INDEX.0/24" "$LAB_BARE" <"$COVEY_LIB/lab-dovecot"
         ! speaks_smtp "$host" ||
             in_host "$host" bash -s -- "$host.${LAB_DOMAINS[0]}" "${LAB_DOMAINS[*]}" <"$COVEY_LIB/lab-smtp-mailbox"
         ;;

@@ -1,7 +1,7 @@
 /// No two listeners of one host may want the same port.
 ///
-/// covey-milter and covey-pop3d both open `monitor.listen`, each on its own host; where both run on one host, sorting
-/// that out is theirs, since one file for all hosts can name the address only once.
+/// covey-milter opens `monitor.listen` and covey-pop3d the port after it (`Monitor.listen(for:)`), so that both can run on
+/// one host: one file for all hosts can name the address only once.
 struct ListenerRules {
     let configuration: ClusterConfiguration
     let report: ConfigurationReport
@@ -10,6 +10,8 @@ struct ListenerRules {
         var path: String
         var element: Int?
         var endpoint: Endpoint
+        /// Which listener of that key it is, where the key alone does not tell.
+        var note = ""
     }
 
     func check() {
@@ -18,7 +20,12 @@ struct ListenerRules {
             + listeners("pop3.listen_tls", configuration.pop3.listenTLS)
         let monitor =
             report.isSound("monitor.listen")
-            ? [Listener(path: "monitor.listen", element: nil, endpoint: configuration.monitor.listen)] : []
+            ? [monitorListener(.milter), monitorListener(.pop3d, note: " (covey-pop3d's, one above)")] : []
+        if let last = monitor.last, last.endpoint.port > 65_535 {
+            report.add(
+                "monitor.listen",
+                Complaint("there is no port above 65535 for covey-pop3d", remedy: "name a lower port, such as 9110"))
+        }
         if pop3.isEmpty, report.isSound("pop3.listen", "pop3.listen_tls") {
             report.add(
                 "pop3.listen",
@@ -27,6 +34,11 @@ struct ListenerRules {
         collisions(among: pop3 + monitor)
         if let socket = milterSocket() { collisions(among: [socket] + monitor) }
         for listener in pop3 { collisionWithMailbox(listener) }
+    }
+
+    private func monitorListener(_ daemon: DaemonStatus.Daemon, note: String = "") -> Listener {
+        Listener(
+            path: "monitor.listen", element: nil, endpoint: configuration.monitor.listen(for: daemon), note: note)
     }
 
     private func listeners(_ path: String, _ endpoints: [Endpoint]) -> [Listener] {
@@ -55,7 +67,7 @@ struct ListenerRules {
             report.add(
                 blamed.path, element: blamed.element,
                 Complaint(
-                    "\"\(blamed.endpoint)\" collides with \"\(other.endpoint)\" of \(other.path)\(place)",
+                    "\"\(blamed.endpoint)\"\(blamed.note) collides with \"\(other.endpoint)\" of \(other.path)\(other.note)\(place)",
                     remedy: "give one of them another port"))
         }
     }

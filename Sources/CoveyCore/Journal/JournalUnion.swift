@@ -64,6 +64,9 @@ public struct JournalUnion: Sendable {
         return ids
     }
 
+    /// Number of deletions that this server's journal lacks, of whatever age.
+    public func missingCount(on server: Int) -> Int { count - heldCounts[server] }
+
     /// What this server's journal lacks, of the entries not older than `oldest`.
     public func missing(on server: Int, since oldest: Int) -> [JournalEntry] {
         // The usual case, which shall cost nothing.

@@ -23,7 +23,7 @@ enum JSONValue: Equatable {
 private struct JSONReader {
     struct Malformed: Error {}
 
-    /// Deeper than any line of postqueue: keeps a hostile text from using up the stack.
+    /// Deeper than any line of postqueue and any status: keeps a hostile text from using up the stack.
     private static let deepest = 8
 
     private let octets: [UInt8]

@@ -26,7 +26,13 @@ public final class JournalMailbox: JournalStore {
         }
     }
 
-    public typealias Failure = JournalStoreFailure
+    /// Why a journal could not be read or changed.
+    public struct Failure: JournalFailure, CustomStringConvertible {
+        public let description: String
+        public let isServerSilent: Bool
+        /// Whether the server refused the journal's own login.
+        public let isRefusedLogin: Bool
+    }
 
     public let name: String
     private let settings: Settings

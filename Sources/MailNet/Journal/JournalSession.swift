@@ -94,7 +94,7 @@ final class JournalSession {
             case .status(let status) where !status.isOK: self.fail("\(command): \(status.text)")
             case .line(let octets): if !line(octets) { self.fail("the answer to \(command) cannot be understood") }
             case .end: whenDone()
-            case .failed(let failure): self.fail(failure.description)
+            case .failed(let failure): self.fail(failure.description, isServerSilent: true)
             case .status, .challenge, .body: break
             }
         }
@@ -124,7 +124,7 @@ final class JournalSession {
                 self.fetched.append((message.uniqueID, octets))
                 self.inFlight -= 1
                 self.fetchMore()
-            case .failed(let failure): self.fail(failure.description)
+            case .failed(let failure): self.fail(failure.description, isServerSilent: true)
             case .status, .challenge, .line: break
             }
         }
@@ -155,14 +155,15 @@ final class JournalSession {
         case .success(let status) where status.isOK: next()
         case .success(let status):
             fail("\(what): \(status.text)", isRefusedLogin: isLogin && !status.isTemporary)
-        case .failure(let failure): fail(failure.description)
+        case .failure(let failure): fail(failure.description, isServerSilent: true)
         }
     }
 
-    private func fail(_ reason: String, isRefusedLogin: Bool = false) {
+    private func fail(_ reason: String, isRefusedLogin: Bool = false, isServerSilent: Bool = false) {
         let completion = self.completion
         self.completion = nil
         backend.close()
-        completion?(.failure(Failure(description: reason, isRefusedLogin: isRefusedLogin)))
+        completion?(
+            .failure(Failure(description: reason, isServerSilent: isServerSilent, isRefusedLogin: isRefusedLogin)))
     }
 }

@@ -14,7 +14,9 @@ struct POP3Admission {
     /// Makes the pipeline of a connection that was accepted.
     func prepare(_ channel: any Channel) throws {
         let pipeline = channel.pipeline.syncOperations
-        guard registry.admit(channel) else { return try pipeline.addHandlers(refusal()) }
+        let isAdmitted = registry.admit(channel)
+        shared.statistics.count { $0.countConnection(isAccepted: isAdmitted) }
+        guard isAdmitted else { return try pipeline.addHandlers(refusal()) }
         let peer = channel.remoteAddress
         guard let address = peer?.addressForXCLIENT.flatMap({ IPAddress($0) }),
             shared.settings.proxyProtocolFrom.contains(address)
@@ -40,7 +42,7 @@ struct POP3Admission {
         }
         // The listener has stayed, but a reload has taken the certificate away.
         guard let tls = shared.settings.clientTLS else { throw Refused.noCertificate }
-        return [tls.handler(), POP3ClientHandler(shared: shared, origin: origin, tls: .active)]
+        return tls.handlers() + [POP3ClientHandler(shared: shared, origin: origin, tls: .active)]
     }
 
     /// Where TLS is expected, no words: they would cost a handshake, or arrive as rubbish.

@@ -98,6 +98,8 @@ final class POP3Backend: ChannelInboundHandler {
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.tcpOption(.tcpUserTimeout), value: connectTimeout.socketOptionMilliseconds)
             .channelOption(.socketOption(.so_keepalive), value: 1)
+            .channelOption(.recvAllocator, value: ReceiveBuffers())
+            .channelOption(.maxMessagesPerRead, value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let encrypting = try tls?.handlers(host: endpoint.host, .pop3) ?? []

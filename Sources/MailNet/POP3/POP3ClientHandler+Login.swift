@@ -28,9 +28,11 @@ extension POP3ClientHandler {
             credentials: credentials.named(mailbox), client: origin.address, wantsUTF8: session.wantsUTF8)
         let opening = POP3MaildropOpening(login: login, shared: shared, eventLoop: context.eventLoop)
         work = .opening(opening)
+        let began = NIODeadline.now()
         opening.start { [self] outcome in
             lastActivity = .now()
             summary.leftOut = opening.leftOut
+            account.loginEnded(outcome, leftOut: opening.leftOut.map(\.server), since: began)
             switch outcome {
             case .opened(let maildrop, let servers):
                 self.maildrop = maildrop

@@ -34,9 +34,11 @@ extension POP3ClientHandler {
                     context.write(wrapOutboundOut(octets), promise: nil)
                 },
                 flush: { [self] in context?.flush() },
+                failOver: { [self] in account.failedOver(from: $0, to: $1) },
                 isWritable: { [self] in context?.channel.isWritable ?? true },
                 end: { [self] end in
                     if case .complete = end, lines == nil { summary.retrieved += 1 }
+                    account.retrievalEnded(end, summary)
                     workDone(session.retrievalEnds(end, reply: &reply), end: .brokenOff)
                 }))
         work = .retrieving(retrieval)
@@ -70,6 +72,7 @@ extension POP3ClientHandler {
         update.start { [self] complete in
             if complete { summary.deleted = marked.count }
             summary.journalEntries = update.recorded
+            account.updated(deleted: marked.count, isComplete: complete)
             finishUpdate(complete: complete)
         }
     }

@@ -13,6 +13,7 @@ struct POP3Shared: Sendable {
     let deletionLog: any DeletionLog
     let healer: any MaildropHealer
     let limits: ClientLimits
+    let statistics: ProxyStatistics
     let logger: Logger
 }
 
@@ -62,6 +63,7 @@ final class POP3ClientHandler: ChannelInboundHandler {
     var lastActivity = NIODeadline.now()
     var watch: Scheduled<Void>?
     var summary: POP3SessionSummary
+    var account: SessionAccount
 
     /// - Parameter tls: `.active` where TLS has begun with the connection.
     init(shared: POP3Shared, origin: ClientOrigin, tls: POP3Session.TLS) {
@@ -70,6 +72,7 @@ final class POP3ClientHandler: ChannelInboundHandler {
         session = POP3Session(tls: tls)
         summary = POP3SessionSummary(client: origin.address?.addressForXCLIENT ?? "unknown")
         if tls == .active { summary.tls = "implicit" }
+        account = SessionAccount(shared)
     }
 
     // MARK: Channel events
@@ -174,7 +177,7 @@ final class POP3ClientHandler: ChannelInboundHandler {
         flushReply()
         summary.tls = "stls"
         do {
-            try context.pipeline.syncOperations.addHandler(tls.handler(), position: .first)
+            try context.pipeline.syncOperations.addHandlers(tls.handlers(), position: .first)
         } catch {
             close(.clientClosed)
         }
@@ -236,6 +239,7 @@ final class POP3ClientHandler: ChannelInboundHandler {
     /// All is done: no connection of this session is at work any more.
     func report() {
         summary.log(to: shared.logger)
+        account.ended(summary)
         if let healing { shared.healer.sessionEnded(healing) }
         healing = nil
     }

@@ -23,6 +23,7 @@ public final class POP3ProxyServer: Sendable {
     private let group: any EventLoopGroup
     private let registry: POP3ConnectionRegistry
     private let listeners = Mutex<[any Channel]>([])
+    private let statistics = ProxyStatistics()
     private let logger: Logger
     /// Looks after the certificate's files while there are listeners.
     private let certificateWatch = Mutex<Task<Void, Never>?>(nil)
@@ -40,7 +41,7 @@ public final class POP3ProxyServer: Sendable {
                 health: POP3ServerHealth(settings: settings, group: group, logger: logger),
                 features: POP3ServerFeatures(settings: settings, group: group, logger: logger),
                 load: POP3ServerLoad(servers: settings.servers.count), deletionLog: deletionLog,
-                healer: healer, limits: ClientLimits(logger: logger), logger: logger))
+                healer: healer, limits: ClientLimits(logger: logger), statistics: statistics, logger: logger))
         self.group = group
         self.registry = POP3ConnectionRegistry(limit: settings.maxConnections)
         self.logger = logger
@@ -64,7 +65,7 @@ public final class POP3ProxyServer: Sendable {
             health: keepsHealth ? old.health : POP3ServerHealth(settings: settings, group: group, logger: logger),
             features: keepsHealth ? old.features : POP3ServerFeatures(settings: settings, group: group, logger: logger),
             load: isSame ? old.load : POP3ServerLoad(servers: settings.servers.count), deletionLog: deletionLog,
-            healer: healer, limits: old.limits, logger: logger)
+            healer: healer, limits: old.limits, statistics: statistics, logger: logger)
         registry.change(limit: settings.maxConnections)
         shared.withLock { $0 = new }
         guard !keepsHealth else { return }
@@ -75,6 +76,18 @@ public final class POP3ProxyServer: Sendable {
 
     /// Number of client connections now.
     public var connections: Int { registry.all.count }
+
+    /// Whether new connections are taken.
+    public var isListening: Bool { listeners.withLock { !$0.isEmpty } }
+
+    /// What the proxy counted so far.
+    public var figures: ProxyFigures { statistics.now }
+
+    /// The mailbox servers as logins see them, in configuration order.
+    public var servers: [ProxySnapshot.Server] { shared.withLock { $0 }.health.snapshot }
+
+    /// `pop3.max_connections` in force.
+    public var mostConnections: Int { shared.withLock { $0 }.settings.maxConnections }
 
     /// Starts to listen; returns the addresses bound, in the order given. Throws `POP3ListenError`.
     ///
@@ -120,6 +133,8 @@ public final class POP3ProxyServer: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelOption(.recvAllocator, value: ReceiveBuffers())
+            .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelOption(.writeBufferWaterMark, value: .init(low: 64 * 1_024, high: 256 * 1_024))
             .childChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture {

@@ -6,6 +6,7 @@ internal import NIOCore
 final class POP3Retrieval {
     /// A copy that can be tried: the number is that in the session with its server.
     struct Source {
+        /// Index in the configuration.
         let server: Int
         let backend: POP3Backend
         let number: Int
@@ -18,6 +19,8 @@ final class POP3Retrieval {
         let begin: (_ octets: Int?) -> Void
         let write: (ByteBuffer) -> Void
         let flush: () -> Void
+        /// The copy on the first server could not be read to its end; that on the second one is tried.
+        let failOver: (_ from: Int, _ to: Int) -> Void
         let isWritable: () -> Bool
         let end: (POP3Session.RetrievalEnd) -> Void
     }
@@ -32,6 +35,8 @@ final class POP3Retrieval {
         }
     }
     private let load: POP3ServerLoad
+    /// The server that was given up last.
+    private var failed: Int?
     private var relay = MessageRelay()
     private var hasBegun = false
     private let client: Client
@@ -64,6 +69,7 @@ final class POP3Retrieval {
         while let source = sources.popFirst() {
             guard source.backend.isAlive else { continue }
             current = source
+            if let failed { client.failOver(failed, source.server) }
             source.backend.readComplete = { [weak self] in self?.client.flush() }
             let command: POP3BackendCommand = lines.map { .top(source.number, lines: $0) } ?? .retr(source.number)
             source.backend.enqueue(command) { event in self.receive(event, from: source) }
@@ -113,6 +119,7 @@ final class POP3Retrieval {
     /// - Parameter close: the server is in the middle of a response that nobody wants.
     private func giveUp(_ source: Source, close: Bool) {
         current = nil
+        failed = source.server
         source.backend.readComplete = nil
         source.backend.setReading(true)
         if close { source.backend.close() }

@@ -1,3 +1,4 @@
+internal import CoveyCore
 internal import Logging
 internal import MailWire
 internal import NIOCore
@@ -29,6 +30,13 @@ final class POP3ServerHealth: Sendable {
     /// Whether logins leave this server out.
     func isSkipped(_ server: Int) -> Bool {
         state.withLock { $0.records[server].isSkipped }
+    }
+
+    /// For monitoring.
+    var snapshot: [ProxySnapshot.Server] {
+        state.withLock { state in
+            zip(servers, state.records).map { .init(name: $0.name, isSkipped: $1.isSkipped) }
+        }
     }
 
     /// The server answered a login, with whatever words.

@@ -1,6 +1,7 @@
 public import CoveyCore
 internal import Glibc
 public import Logging
+internal import NIOCore
 internal import NIOSSL
 internal import Synchronization
 
@@ -46,9 +47,9 @@ public final class ClientTLS: Sendable {
         state = Mutex(State(context: try ClientTLS.read(certificate, privateKey), change: change))
     }
 
-    /// What makes a connection an encrypted one, to be put first in its pipeline.
-    func handler() -> NIOSSLServerHandler {
-        NIOSSLServerHandler(context: state.withLock(\.context))
+    /// What makes a connection an encrypted one, to be put first in its pipeline, in this order.
+    func handlers() -> [any ChannelHandler] {
+        [NIOSSLServerHandler(context: state.withLock(\.context)), SmallRecords()]
     }
 
     /// Looks whether the files have changed, and reads them if so. What cannot be used is told, and the old certificate

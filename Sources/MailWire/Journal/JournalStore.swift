@@ -1,5 +1,13 @@
 public import NIOCore
 
+/// Why a journal could not be read, as far as others must know.
+public protocol JournalFailure: Error {
+    /// Whether the server did not answer at all, rather than with a refusal.
+    var isServerSilent: Bool { get }
+    /// Whether the server refused the journal's own login: then its refusals of others say nothing about their passwords.
+    var isRefusedLogin: Bool { get }
+}
+
 /// One mailbox server's journal.
 public protocol JournalStore: Sendable {
     /// The server's name in the configuration.
@@ -7,25 +15,12 @@ public protocol JournalStore: Sendable {
     /// Reads what is new: all of it, or a part that fits into memory; then the reader asks again.
     ///
     /// - Parameter known: unique-ids of messages that were read before.
-    /// - Throws: `JournalStoreFailure` where the journal cannot be read.
+    /// - Throws: `JournalFailure` where the journal cannot be read.
     func read(known: Set<String>) async throws -> JournalReading
     /// Adds a message: true when the server has it on disk.
     func append(_ text: ByteBuffer) async -> Bool
     /// Removes messages by unique-id; those that are gone already are no error.
     func remove(_ uniqueIDs: Set<String>) async throws
-}
-
-/// Why a journal could not be read or changed.
-public struct JournalStoreFailure: Error, Sendable, CustomStringConvertible {
-    public let description: String
-    /// Whether the server refused the journal's own login: then its refusals of others say nothing about their
-    /// passwords.
-    public let isRefusedLogin: Bool
-
-    public init(description: String, isRefusedLogin: Bool) {
-        self.description = description
-        self.isRefusedLogin = isRefusedLogin
-    }
 }
 
 /// What a journal held at one time.

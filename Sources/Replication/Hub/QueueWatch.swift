@@ -11,6 +11,10 @@ import Synchronization
 public final class QueueWatch: Sendable {
     /// Between two looks. Copies stay for days, so a look costs more than it is worth more often.
     public static let interval = Duration.seconds(300)
+    /// While there is something to see: copies that wait, or that were left to the queue since.
+    static let shortInterval = Duration.seconds(30)
+    /// How much of its time the watch may spend looking: a long queue on a busy disk is read less often.
+    static let shareOfTime = 20
     /// After a look that failed: the MTA may have been started after us.
     static let retryInterval = Duration.seconds(60)
     /// A queue of 100,000 messages takes its time on a busy disk.
@@ -24,6 +28,10 @@ public final class QueueWatch: Sendable {
         var watch = MissingCopyWatch()
         var lastFailure: String?
         var counts: [String: Int] = [:]
+        /// Whether copies were left to the queue since the last look began.
+        var hasNews = false
+
+        var isWorthLooking: Bool { hasNews || watch.gauges.servers.values.contains { $0.waiting > 0 } }
     }
 
     private let logger: Logger
@@ -51,16 +59,36 @@ public final class QueueWatch: Sendable {
 
     /// Looks now and then until the task is cancelled.
     public func run() async {
+        let clock = ContinuousClock()
         while !Task.isCancelled {
+            let began = clock.now
             let isDone = await look()
-            try? await Task.sleep(for: isDone ? QueueWatch.interval : QueueWatch.retryInterval)
+            let ended = clock.now
+            let took = began.duration(to: ended)
+            repeat {
+                try? await clock.sleep(for: .seconds(5))
+            } while !Task.isCancelled
+                && ended.duration(to: clock.now)
+                    < QueueWatch.pause(isDone: isDone, took: took, isWorthLooking: state.withLock(\.isWorthLooking))
         }
+    }
+
+    /// Copies were left to the queue: the next look comes sooner.
+    public func expectCopies() {
+        state.withLock { $0.hasNews = true }
+    }
+
+    /// From the end of a look to the next one.
+    static func pause(isDone: Bool, took: Duration, isWorthLooking: Bool) -> Duration {
+        guard isDone else { return retryInterval }
+        return isWorthLooking ? min(interval, max(shortInterval, took * shareOfTime)) : interval
     }
 
     /// Reads the queue once, and logs what is new; false when it could not be read.
     @discardableResult
     public func look() async -> Bool {
         let lifetime = await lifetime()
+        state.withLock { $0.hasNews = false }
         let look = state.withLock { $0.watch.look(at: now(), lifetime: lifetime) }
         let command = postqueue
         switch await Command.aside({ QueueWatch.read(command, look) }) ?? .failed("no thread to be had") {

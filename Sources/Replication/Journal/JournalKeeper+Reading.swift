@@ -15,8 +15,10 @@ extension JournalKeeper {
             }
         } catch {
             journals[server].attemptEnded(
-                started, now: clock.now, isLoginRefused: (error as? JournalStoreFailure)?.isRefusedLogin ?? false)
-            journals[server].failed("\(error)") {
+                started, now: clock.now, isLoginRefused: (error as? any JournalFailure)?.isRefusedLogin ?? false)
+            journals[server].failed(
+                "\(error)", isServerSilent: (error as? any JournalFailure)?.isServerSilent ?? false
+            ) {
                 logger.error("\($0)", metadata: ["server": "\(stores[server].name)", "reason": "\(error)"])
             }
         }

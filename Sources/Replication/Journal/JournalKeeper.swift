@@ -119,6 +119,9 @@ public actor JournalKeeper: DeletionLog {
         if !isDurable { throw .unavailable }
     }
 
+    /// Deletions that wait to be written.
+    var pendingDeletions: Int { batch.entries.reduce(0) { $0 + $1.ids.count } }
+
     public nonisolated func noteConfirmed(_ deletions: Deletions) {
         Task { await self.note(deletions) }
     }

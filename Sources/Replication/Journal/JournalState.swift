@@ -17,6 +17,8 @@ struct JournalState {
     var hasToldOfTheFuture = false
     /// Why it cannot be read.
     private(set) var failure: String?
+    /// Whether it cannot be read because the server did not answer at all.
+    private(set) var isServerSilent = false
     var isReadable = false
     var wasTried = false
     var lastRepair: ContinuousClock.Instant?
@@ -45,13 +47,15 @@ struct JournalState {
         if isReadable, let lastReading { uptime += lastReading.duration(to: started) }
         lastReading = started
         failure = nil
+        isServerSilent = false
         isReadable = true
         wasTried = true
     }
 
     /// Calls `log` when this is news.
-    mutating func failed(_ reason: String, _ log: (String) -> Void) {
+    mutating func failed(_ reason: String, isServerSilent: Bool = false, _ log: (String) -> Void) {
         failure = reason
+        self.isServerSilent = isServerSilent
         if isReadable || !wasTried { log("journal cannot be read") }
         isReadable = false
         wasTried = true

@@ -24,6 +24,7 @@ struct POP3ProxyFixture {
         times.response = .seconds(5)
         times.listing = .seconds(8)
         times.update = .seconds(8)
+        times.proxyHeader = .seconds(60)
         var settings = POP3ProxySettings(
             servers: zip(["a", "b", "c"], servers).map { .init(name: $0, endpoint: $1.endpoint) },
             preference: Array(servers.indices), auth: .all, defaultDomain: "example.com", maxConnections: 100,

@@ -95,6 +95,9 @@ final class ProxyProcess {
             name = "a"
             addresses = ["127.0.0.1"]
 
+            [monitor]
+            listen = "\(address.ipAddress ?? ""):9110"
+
             [pop3]
             listen = ["\(address.ipAddress ?? ""):\(address.port ?? 0)"]
             user = "root"

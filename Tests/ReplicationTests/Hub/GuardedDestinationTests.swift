@@ -13,12 +13,16 @@ import Testing
         let guarded: GuardedDestination
         let returns: Counter
 
-        init(_ outcome: RecipientOutcome, intervals: [Duration] = [.milliseconds(20)]) {
+        init(
+            _ outcome: RecipientOutcome, intervals: [Duration] = [.milliseconds(20)],
+            idleInterval: Duration = .seconds(600)
+        ) {
             let returns = Counter()
             server = StubDestination("a", outcome)
             self.returns = returns
             guarded = GuardedDestination(
-                server, probeRecipient: "journal@example.com", logger: quiet, intervals: intervals
+                server, probeRecipient: "journal@example.com", logger: quiet, intervals: intervals,
+                idleInterval: idleInterval
             ) { returns.increment() }
         }
 
@@ -112,5 +116,31 @@ import Testing
         #expect(down.returns.value == 0)
         down.server.become(.stored)
         #expect(await eventually { down.returns.value == 1 })
+    }
+
+    @Test func `a server that nobody delivers to is looked at, and found down and up again`() async {
+        let it = Guarded(.stored, idleInterval: .milliseconds(20))
+        it.guarded.start()
+        #expect(await eventually { it.server.probes.count >= 3 })
+        #expect(it.guarded.downReason == nil)
+        it.server.become(.down)
+        #expect(await eventually { it.guarded.downReason == "connection refused" })
+        #expect(it.server.deliveries.isEmpty)
+        it.server.become(.stored)
+        #expect(await eventually { it.guarded.isUp })
+        #expect(await eventually { it.returns.value == 2 })
+        it.guarded.retire()
+    }
+
+    @Test func `a server that has been retired is looked at no more`() async {
+        let it = Guarded(.stored, idleInterval: .milliseconds(10))
+        it.guarded.start()
+        #expect(await eventually { it.server.probes.count >= 2 })
+        it.guarded.retire()
+        // One look may have begun before.
+        try? await Task.sleep(for: .milliseconds(100))
+        let asked = it.server.probes.count
+        try? await Task.sleep(for: .milliseconds(200))
+        #expect(it.server.probes.count == asked)
     }
 }

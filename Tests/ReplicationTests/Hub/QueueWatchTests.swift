@@ -154,4 +154,17 @@ private final class LogRecord: Sendable {
         #expect(errors.count == QueueWatch.mostReports + 1)
         #expect(errors.last?.contains("copies=950") == true)
     }
+
+    @Test(
+        arguments: [
+            // A look that failed, nothing to see, something to see; and a queue that takes long to read.
+            (false, 0, true, 60), (true, 0, false, 300), (true, 0, true, 30), (true, 1, true, 30), (true, 5, true, 100),
+            (true, 60, true, 300), (true, 60, false, 300),
+        ])
+    func `the next look comes the sooner the more there is to see, and the less it costs`(
+        isDone: Bool, took: Int, isWorthLooking: Bool, seconds: Int
+    ) {
+        #expect(
+            QueueWatch.pause(isDone: isDone, took: .seconds(took), isWorthLooking: isWorthLooking) == .seconds(seconds))
+    }
 }

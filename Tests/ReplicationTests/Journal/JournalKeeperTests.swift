@@ -8,7 +8,10 @@ import Testing
 
 /// A journal mailbox in memory, which can be down, or refuse to be written.
 private final class MemoryJournal: JournalStore {
-    struct Down: Error {}
+    struct Down: JournalFailure, Equatable {
+        var isRefusedLogin = false
+        var isServerSilent: Bool
+    }
     struct State {
         var messages: [(uniqueID: String, octets: ByteBuffer)] = []
         var next = 0
@@ -48,7 +51,7 @@ private final class MemoryJournal: JournalStore {
     func read(known: Set<String>) async throws -> JournalReading {
         try state.withLock { state in
             if let failure = state.failure { throw failure }
-            if state.isDown || state.isUnreadable { throw Down() }
+            if state.isDown || state.isUnreadable { throw Down(isServerSilent: state.isDown) }
             let new = state.messages.filter { !known.contains($0.uniqueID) }.prefix(state.mostAtOnce)
             state.fetched += new.count { String(buffer: $0.octets).contains("\r\ndeleted ") }
             return JournalReading(uniqueIDs: Set(state.messages.map(\.uniqueID)), new: Array(new))
@@ -66,7 +69,7 @@ private final class MemoryJournal: JournalStore {
 
     func remove(_ uniqueIDs: Set<String>) async throws {
         try state.withLock { state in
-            if state.isDown { throw Down() }
+            if state.isDown { throw Down(isServerSilent: true) }
             state.messages.removeAll { uniqueIDs.contains($0.uniqueID) }
         }
     }
@@ -112,8 +115,8 @@ private func makeID(_ number: Int) -> String {
 
     @Test func `tells a server that refuses the journal's login from one that is down or well`() async {
         let keeper = keeper()
-        let refused = JournalStoreFailure(description: "login: no", isRefusedLogin: true)
-        let cut = JournalStoreFailure(description: "the server closed the connection", isRefusedLogin: false)
+        let refused = MemoryJournal.Down(isRefusedLogin: true, isServerSilent: false)
+        let cut = MemoryJournal.Down(isServerSilent: true)
         await running(keeper) {
             #expect(await !keeper.isLoginRefused(at: "a", since: .now))
             // What was known before the user's login does not count.
@@ -133,7 +136,7 @@ private func makeID(_ number: Int) -> String {
     @Test func `where no attempt ends in time, the last one counts`() async {
         let keeper = keeper(patience: .milliseconds(50))
         #expect(await !keeper.isLoginRefused(at: "a", since: .now))
-        a.state.withLock { $0.failure = JournalStoreFailure(description: "", isRefusedLogin: true) }
+        a.state.withLock { $0.failure = MemoryJournal.Down(isRefusedLogin: true, isServerSilent: false) }
         await keeper.refresh()
         // Nothing is read any more.
         #expect(await keeper.isLoginRefused(at: "a", since: .now))
@@ -151,6 +154,30 @@ private func makeID(_ number: Int) -> String {
         await running(second) {
             #expect(await second.deletedIDs(of: "u1@x") == [makeID(1)])
             #expect(await second.deletedIDs(of: "u2@x").isEmpty)
+        }
+    }
+
+    @Test func `the figures tell entries, what a journal lacks, and which servers are silent`() async throws {
+        let keeper = keeper()
+        #expect(await keeper.figures.servers.allSatisfy { $0.isReadable }, "nothing was tried yet")
+        try await running(keeper) {
+            _ = await keeper.deletedIDs(of: "u1@x")
+            b.setDown(true)
+            await eventually("b is not missed") { await keeper.figures["b"]?.isServerSilent == true }
+            a.state.withLock { $0.isUnreadable = true }
+            await eventually("a is not missed") { await keeper.figures["a"]?.isReadable == false }
+            #expect(await keeper.figures["a"]?.isServerSilent == false, "it answers, and refuses")
+            a.state.withLock { $0.isUnreadable = false }
+            await eventually("a is not read again") { await keeper.figures["a"]?.isReadable == true }
+            try await keeper.record(Deletions(user: "u1@x", ids: [makeID(1), makeID(2)]))
+            let figures = await keeper.figures
+            #expect(figures.entries == 2)
+            #expect(figures.pending == 0)
+            #expect(figures.servers.map(\.missing) == [0, 2])
+            b.setDown(false)
+            await eventually("b does not get what it lacks") { await keeper.figures["b"]?.missing == 0 }
+            #expect(await keeper.figures["b"]?.isReadable == true)
+            #expect(await keeper.figures["b"]?.reason == nil)
         }
     }
 

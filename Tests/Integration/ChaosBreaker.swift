@@ -1,0 +1,71 @@
+import Foundation
+import TestSupport
+
+/// Breaks hosts by a schedule and repairs them.
+struct ChaosBreaker {
+    private let lab: Lab
+    private let run: ChaosRun
+
+    init(_ lab: Lab, _ run: ChaosRun) {
+        self.lab = lab
+        self.run = run
+    }
+
+    /// Returns when the last fault is repaired.
+    func play(_ schedule: ChaosSchedule) throws {
+        // One thread for each host: what is done to one takes its time and delays no other.
+        let players = (lab.hubs + lab.mailboxes).map { host in
+            Background {
+                for item in schedule.items where item.host == host {
+                    sleep(until: item.begin)
+                    try apply(item)
+                    sleep(until: item.end)
+                    try repair(item)
+                }
+            }
+        }
+        let end = schedule.items.map(\.end).max() ?? 0
+        for player in players { try player.wait(seconds: end + 300) }
+    }
+
+    private func sleep(until time: Double) {
+        while run.now < time { usleep(50_000) }
+    }
+
+    private func apply(_ item: ChaosSchedule.Item) throws {
+        run.note(.fault("\(item.fault)"), at: item.host)
+        switch item.fault {
+        case .powerOff: try lab.powerOff(item.host)
+        case .unplug: try lab.unplug(item.host)
+        case .freeze: try lab.freezeDovecot(on: item.host)
+        case .fullDisk:
+            // Of its own: what is written there is seen below, and nothing more can be.
+            try lab.shell(item.host, "mount --bind /var/vmail /var/vmail && mount -o remount,bind,ro /var/vmail")
+        case .kill: try lab.stop(daemon(of: item.host), on: item.host, signal: "KILL")
+        case .holdQueue: try lab.exec(item.host, "postsuper", "-h", "ALL")
+        }
+    }
+
+    private func repair(_ item: ChaosSchedule.Item) throws {
+        switch item.fault {
+        case .powerOff: try lab.boot(item.host)
+        case .unplug: try lab.plug(item.host)
+        case .freeze: try lab.shell(item.host, "pkill -CONT -x dovecot; pkill -CONT -f '^dovecot/'")
+        case .fullDisk: try lab.shell(item.host, "umount --lazy /var/vmail")
+        case .kill: try lab.start(daemon(of: item.host), on: item.host)
+        case .holdQueue: try lab.exec(item.host, "postsuper", "-H", "ALL")
+        }
+        run.note(.fault("\(item.fault) repaired"), at: item.host)
+    }
+
+    private func daemon(of host: String) -> Lab.Service { lab.hubs.contains(host) ? .milter : .pop3d }
+
+    /// All is repaired already: waits until the hubs' queues have brought what was missed, and the proxies know it.
+    func healEverything() throws {
+        try lab.waitForAllServers()
+        try lab.waitForHubsToSeeAllServers(lab.hubs)
+        for hub in lab.hubs { try lab.emptyQueue(of: hub, within: 180) }
+        // Journals are made equal within ten seconds.
+        Foundation.sleep(15)
+    }
+}
