@@ -77,6 +77,10 @@ final class RunningJournal: DeletionLog {
         await keeper.serversOutOfTouch()
     }
 
+    func isLoginRefused(at server: String, since: ContinuousClock.Instant) async -> Bool {
+        await keeper.isLoginRefused(at: server, since: since)
+    }
+
     func watchedUptime() async -> [String: Duration] {
         await keeper.watchedUptime()
     }

@@ -40,6 +40,14 @@ public final class ScriptedPOP3Server: Sendable {
     public struct Script: Sendable {
         public var greeting = "+OK scripted server ready."
         public var password = "secret"
+        /// Users that no password opens.
+        public var refusedUsers: Set<String> = []
+        /// Of CAPA; nil: the server does not know the command.
+        public var capabilities: [String]?
+        /// What AUTH takes for a right message, in base 64; else it is refused.
+        public var acceptedMessages: Set<String> = []
+        /// What a token that is refused is told first, in base 64.
+        public var tokenChallenge: String?
         public var messages: [Message] = []
         /// By command line (`RETR 1`) or keyword (`RETR`); the line first.
         public var faults: [String: Fault] = [:]
@@ -88,7 +96,7 @@ public final class ScriptedPOP3Server: Sendable {
         Endpoint(host: listener.localAddress?.ipAddress ?? "", port: listener.localAddress?.port ?? 0)
     }
 
-    /// All command lines received so far, over all connections.
+    /// All command lines received so far, over all connections, but for CAPA: a proxy asks that on its own account too.
     public var lines: [String] { state.withLock { $0.lines } }
 
     /// The messages held now.
@@ -124,6 +132,10 @@ private final class ScriptedPOP3Handler: ChannelInboundHandler {
     private var isLoggedIn = false
     private var messages: [ScriptedPOP3Server.Message] = []
     private var marked: Set<Int> = []
+    /// What the next line is, if it is no command.
+    private enum Exchange { case message(String), dismissal }
+    private var exchange: Exchange?
+    private var user = ""
 
     init(server: ScriptedPOP3Server) {
         self.server = server
@@ -142,7 +154,7 @@ private final class ScriptedPOP3Handler: ChannelInboundHandler {
             guard let text = inbound.readString(length: length) else { return }
             let line = text.filter { !$0.isNewline }
             let fault = server.state.withLock { state in
-                state.lines.append(line)
+                if line != "CAPA" { state.lines.append(line) }
                 let keyword = line.split(separator: " ").first.map { String($0) } ?? ""
                 return state.script.faults[line] ?? state.script.faults[keyword]
             }
@@ -187,13 +199,26 @@ private final class ScriptedPOP3Handler: ChannelInboundHandler {
     }
 
     private func answer(to line: String) -> String {
+        if let exchange { return answer(to: line, in: exchange) }
         let words = line.split(separator: " ").map { String($0) }
         let index = words.count > 1 ? (Int(words[1]) ?? 0) - 1 : -1
         switch words.first ?? "" {
-        case "XCLIENT", "USER", "NOOP": return "+OK\r\n"
+        case "CAPA":
+            guard let lines = server.state.withLock({ $0.script.capabilities }) else { break }
+            return "+OK\r\n" + lines.map { $0 + "\r\n" }.joined() + ".\r\n"
+        case "AUTH":
+            exchange = .message(words[1])
+            guard words.count == 3 else { return "+ \r\n" }
+            return answer(to: words[2], in: .message(words[1]))
+        case "USER":
+            user = String(line.dropFirst(5))
+            return "+OK\r\n"
+        case "XCLIENT", "UTF8", "NOOP": return "+OK\r\n"
         case "PASS":
             let script = server.state.withLock { $0.script }
-            guard line == "PASS \(script.password)" else { return "-ERR [AUTH] Authentication failed.\r\n" }
+            guard line == "PASS \(script.password)", !script.refusedUsers.contains(user) else {
+                return "-ERR [AUTH] Authentication failed.\r\n"
+            }
             messages = script.messages
             return "+OK Logged in.\r\n"
         case "UIDL": return listing { $0.uniqueID }
@@ -212,8 +237,24 @@ private final class ScriptedPOP3Handler: ChannelInboundHandler {
             let gone = Set(marked.map { messages[$0].uniqueID })
             server.state.withLock { $0.script.messages.removeAll { gone.contains($0.uniqueID) } }
             return "+OK Logging out.\r\n"
-        default: return "-ERR Unknown command.\r\n"
+        default: break
         }
+        return "-ERR Unknown command.\r\n"
+    }
+
+    private func answer(to message: String, in exchange: Exchange) -> String {
+        let script = server.state.withLock { $0.script }
+        self.exchange = nil
+        guard case .message(let mechanism) = exchange else { return "-ERR [AUTH] Authentication failed.\r\n" }
+        if script.acceptedMessages.contains(message) {
+            messages = script.messages
+            return "+OK Logged in.\r\n"
+        }
+        guard mechanism != "PLAIN", let challenge = script.tokenChallenge else {
+            return "-ERR [AUTH] Authentication failed.\r\n"
+        }
+        self.exchange = .dismissal
+        return "+ \(challenge)\r\n"
     }
 
     private func listing(_ value: (ScriptedPOP3Server.Message) -> String) -> String {

@@ -35,6 +35,17 @@ public protocol DeletionLog: Sendable {
     /// For how long each server was seen to be up: without the gaps, and only since this process watches it. A server
     /// that is not watched is not in it.
     func watchedUptime() async -> [String: Duration]
+
+    /// Whether a mailbox server that has just refused a user refuses the log's own login too: then it is sick, and its
+    /// refusal says nothing about the user's password (design §5, Login).
+    ///
+    /// - Parameter since: when the user's login began; only what was tried after that counts, if it can be had in time.
+    func isLoginRefused(at server: String, since: ContinuousClock.Instant) async -> Bool
+}
+
+extension DeletionLog {
+    /// Of a log without logins of its own: nobody can tell, and the refusal stands.
+    public func isLoginRefused(at server: String, since: ContinuousClock.Instant) async -> Bool { false }
 }
 
 /// A log that cannot log: with it a QUIT with deletions needs every configured server.

@@ -58,7 +58,8 @@ final class JournalSession {
         backend.open(
             settings.endpoint, tls: settings.tls, connectTimeout: settings.timeout,
             greeting: POP3Backend.statusReceiver { self.check($0, "greeting") {} })
-        enqueueForOK(.user(settings.mailbox)) {
+        // A server that takes no passwords at all, or not in clear, refuses USER.
+        enqueueForOK(.user(settings.mailbox), isLogin: true) {
             // Not pipelined: an untrusting Dovecot takes no commands before it has answered.
             self.enqueueForOK(
                 .pass(POP3Password(octets: Array(self.settings.password.exposed.utf8))), isLogin: true
@@ -94,7 +95,7 @@ final class JournalSession {
             case .line(let octets): if !line(octets) { self.fail("the answer to \(command) cannot be understood") }
             case .end: whenDone()
             case .failed(let failure): self.fail(failure.description, isServerSilent: true)
-            case .status, .body: break
+            case .status, .challenge, .body: break
             }
         }
     }
@@ -124,7 +125,7 @@ final class JournalSession {
                 self.inFlight -= 1
                 self.fetchMore()
             case .failed(let failure): self.fail(failure.description, isServerSilent: true)
-            case .status, .line: break
+            case .status, .challenge, .line: break
             }
         }
     }

@@ -35,6 +35,8 @@ final class POP3Backend: ChannelInboundHandler {
 
     enum Event {
         case status(POP3Status)
+        /// The server asks for the next message of an exchange: `respond`.
+        case challenge(ByteBuffer)
         case line(ByteBuffer)
         case body(ByteBuffer)
         /// The response is complete; `octets` of a body, without dot-stuffing.
@@ -125,6 +127,13 @@ final class POP3Backend: ChannelInboundHandler {
         if queue.isEmpty { lastProgress = .now() }
         queue.append(Pending(shape: command.shape, receiver: receiver))
         command.write(to: &outbound)
+    }
+
+    /// Sends a line of the exchange that is under way; its answer goes to the same receiver.
+    func respond(_ message: POP3Password) {
+        outbound.writeBytes(message.octets)
+        outbound.writeString("\r\n")
+        flush()
     }
 
     func flush() {
@@ -227,6 +236,7 @@ final class POP3Backend: ChannelInboundHandler {
                 guard let part = try decoder.next(from: &inbound) else { return }
                 switch part {
                 case .status(let status): queue.first?.receiver(.status(status))
+                case .challenge(let octets): queue.first?.receiver(.challenge(octets))
                 case .line(let line): queue.first?.receiver(.line(line))
                 case .body(let octets): queue.first?.receiver(.body(octets))
                 case .end(let octets):
@@ -286,7 +296,7 @@ extension POP3Backend {
             case .status(let status): received = status
             case .end: if let received { completion(.success(received)) }
             case .failed(let failure): completion(.failure(failure))
-            case .line, .body: break
+            case .challenge, .line, .body: break
             }
         }
     }

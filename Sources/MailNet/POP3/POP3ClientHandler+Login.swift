@@ -5,14 +5,14 @@ internal import NIOCore
 
 /// Logging in, at all mailbox servers at once.
 extension POP3ClientHandler {
-    func logIn(user: String, password: POP3Password) {
+    func logIn(_ credentials: POP3Credentials) {
         switch shared.limits.login(origin) {
-        case .ask: askServers(user: user, password: password)
+        case .ask: askServers(credentials)
         case .askAfter(let wait):
             guard let context else { return }
             work = .delaying(
                 context.eventLoop.assumeIsolated().scheduleTask(in: wait) {
-                    self.askServers(user: user, password: password)
+                    self.askServers(credentials)
                 })
         case .refuse:
             summary.refusedLogins += 1
@@ -20,11 +20,12 @@ extension POP3ClientHandler {
         }
     }
 
-    private func askServers(user: String, password: POP3Password) {
+    private func askServers(_ credentials: POP3Credentials) {
         guard let context else { return }
-        let mailbox = LoginName.mailbox(for: user, defaultDomain: shared.settings.defaultDomain)
+        let mailbox = LoginName.mailbox(for: credentials.user, defaultDomain: shared.settings.defaultDomain)
         summary.user = mailbox
-        let login = POP3ServerOpening.Login(user: mailbox, password: password, client: origin.address)
+        let login = POP3ServerOpening.Login(
+            credentials: credentials.named(mailbox), client: origin.address, wantsUTF8: session.wantsUTF8)
         let opening = POP3MaildropOpening(login: login, shared: shared, eventLoop: context.eventLoop)
         work = .opening(opening)
         let began = NIODeadline.now()
@@ -45,10 +46,10 @@ extension POP3ClientHandler {
                     POP3Session.Message(uniqueID: maildrop.ids[$0], octets: maildrop.octets(of: $0))
                 }
                 workDone(session.loggedIn(messages, reply: &reply))
-            case .refused:
-                shared.limits.loginFailed(origin, credentials: [Array(mailbox.utf8), password.octets])
+            case .refused(let challenge):
+                shared.limits.loginFailed(origin, credentials: [Array(mailbox.utf8), credentials.secret.octets])
                 summary.refusedLogins += 1
-                workDone(session.loginFailed(.refused, reply: &reply))
+                workDone(session.loginFailed(.refused(challenge: challenge), reply: &reply))
             case .unavailable:
                 shared.logger.warning(
                     "No mailbox server can be reached for a login",

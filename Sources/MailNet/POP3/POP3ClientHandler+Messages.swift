@@ -10,14 +10,16 @@ extension POP3ClientHandler {
         guard let maildrop else { return }
         // What was answered so far goes out first: the message is written around `reply`.
         flushReply()
-        let sources = maildrop.copies(of: message).compactMap { copy in
+        let copies = CopyOrder.order(
+            maildrop.copies(of: message), local: shared.settings.local, load: shared.load.now)
+        let sources = copies.compactMap { copy in
             servers.first { $0.index == copy.server }.map {
                 POP3Retrieval.Source(
-                    server: $0.index, backend: $0.backend, number: copy.number, octets: copy.octets)
+                    server: copy.server, backend: $0.backend, number: copy.number, octets: copy.octets)
             }
         }
         let retrieval = POP3Retrieval(
-            sources: sources, lines: lines,
+            sources: sources, lines: lines, load: shared.load,
             client: .init(
                 begin: { [self] octets in
                     guard let context else { return }
@@ -69,6 +71,7 @@ extension POP3ClientHandler {
         servers = []
         update.start { [self] complete in
             if complete { summary.deleted = marked.count }
+            summary.journalEntries = update.recorded
             account.updated(deleted: marked.count, isComplete: complete)
             finishUpdate(complete: complete)
         }

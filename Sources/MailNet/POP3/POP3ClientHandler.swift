@@ -8,6 +8,8 @@ struct POP3Shared: Sendable {
     let settings: POP3ProxySettings
     let cache: UniqueIDCache
     let health: POP3ServerHealth
+    let features: POP3ServerFeatures
+    let load: POP3ServerLoad
     let deletionLog: any DeletionLog
     let healer: any MaildropHealer
     let limits: ClientLimits
@@ -90,6 +92,7 @@ final class POP3ClientHandler: ChannelInboundHandler {
     }
 
     private func begin() {
+        session.offer = shared.features.offer(health: shared.health)
         session.greet(reply: &reply)
         flushReply()
         watchActivity()
@@ -134,7 +137,9 @@ final class POP3ClientHandler: ChannelInboundHandler {
         // A command whose work is done at once comes back here: the loop outside goes on.
         guard !isTakingCommands else { return }
         isTakingCommands = true
-        while case .none = work, context?.channel.isWritable ?? false, let line = decoder.next(from: &inbound) {
+        while case .none = work, context?.channel.isWritable ?? false,
+            let line = decoder.next(from: &inbound, isInExchange: session.isInExchange)
+        {
             lastActivity = .now()
             perform(session.receive(line, reply: &reply))
             if reply.readableBytes >= POP3ClientHandler.inboundLimit { flushReply() }
@@ -155,8 +160,8 @@ final class POP3ClientHandler: ChannelInboundHandler {
         switch action {
         case .proceed: break
         case .end: close(.dismissed)
+        case .logIn(let credentials): logIn(credentials)
         case .startTLS: startTLS()
-        case .logIn(let user, let password): logIn(user: user, password: password)
         case .retrieve(let message, let lines): retrieve(message, lines: lines)
         case .update(let marked): update(marked)
         }

@@ -13,7 +13,8 @@ struct POP3SessionServer {
 final class POP3MaildropOpening {
     enum Outcome {
         case opened(MergedMaildrop, [POP3SessionServer])
-        case refused
+        /// With what a server told about a token.
+        case refused(challenge: [UInt8]?)
         case unavailable
     }
 
@@ -27,12 +28,14 @@ final class POP3MaildropOpening {
     /// Ids that the journal names for the user; nil until it has answered.
     private var deleted: Set<MaildropID>?
     private var outOfTouch: Set<Int> = []
+    private var challenge: [UInt8]?
     private var completion: ((Outcome) -> Void)?
     /// Server name and reason, for those that are not part of the session, and for those that refused.
     private(set) var leftOut: [(server: String, reason: String)] = []
 
     private let eventLoop: any EventLoop
     private let user: String
+    private let started: ContinuousClock.Instant
     private let deletionLog: any DeletionLog
 
     init(
@@ -43,9 +46,12 @@ final class POP3MaildropOpening {
         self.health = shared.health
         self.eventLoop = eventLoop
         self.user = login.user
+        self.started = login.started
         self.deletionLog = shared.deletionLog
         self.openings = settings.servers.indices.map {
-            POP3ServerOpening(server: $0, login: login, settings: settings, cache: shared.cache, eventLoop: eventLoop)
+            POP3ServerOpening(
+                server: $0, login: login, settings: settings, cache: shared.cache, features: shared.features,
+                eventLoop: eventLoop)
         }
         self.answers = Array(repeating: .pending, count: settings.servers.count)
     }
@@ -84,14 +90,26 @@ final class POP3MaildropOpening {
         case .opened(let listing):
             answers[server] = .accepted
             listings.append(listing)
-        case .refused(let words):
-            answers[server] = .refused
-            leftOut.append((settings.servers[server].name, "refused: \(words)"))
+        case .refused(let words, let challenge):
+            return judgeRefusal(server, words, challenge)
         case .leftOut(_, let reason):
             answers[server] = .leftOut
             leftOut.append((settings.servers[server].name, reason))
         }
         decide()
+    }
+
+    /// A server that refuses the journal's login as well is sick: its refusal locks nobody out.
+    private func judgeRefusal(_ server: Int, _ words: String, _ challenge: [UInt8]?) {
+        let (log, started, name) = (deletionLog, started, settings.servers[server].name)
+        eventLoop.makeFutureWithTask { await log.isLoginRefused(at: name, since: started) }
+            .assumeIsolated().whenSuccess { isSick in
+                self.answers[server] = isSick ? .leftOut : .refused
+                if !isSick { self.challenge = self.challenge ?? challenge }
+                self.leftOut.append(
+                    (name, isSick ? "sick: it refuses the journal's login too: \(words)" : "refused: \(words)"))
+                self.decide()
+            }
     }
 
     private func noteHealth(_ server: Int, _ outcome: POP3ServerOpening.Outcome) {
@@ -107,7 +125,7 @@ final class POP3MaildropOpening {
         guard completion != nil else { return }
         switch LoginVerdict(answers, auth: settings.auth) {
         case .undecided: break
-        case .refused: finish(.refused)
+        case .refused: finish(.refused(challenge: challenge))
         case .unavailable: finish(.unavailable)
         case .accepted:
             guard let deleted else { return }

@@ -38,7 +38,9 @@ public final class POP3ProxyServer: Sendable {
         self.shared = Mutex(
             POP3Shared(
                 settings: settings, cache: UniqueIDCache(),
-                health: POP3ServerHealth(settings: settings, group: group, logger: logger), deletionLog: deletionLog,
+                health: POP3ServerHealth(settings: settings, group: group, logger: logger),
+                features: POP3ServerFeatures(settings: settings, group: group, logger: logger),
+                load: POP3ServerLoad(servers: settings.servers.count), deletionLog: deletionLog,
                 healer: healer, limits: ClientLimits(logger: logger), statistics: statistics, logger: logger))
         self.group = group
         self.registry = POP3ConnectionRegistry(limit: settings.maxConnections)
@@ -61,10 +63,15 @@ public final class POP3ProxyServer: Sendable {
         let new = POP3Shared(
             settings: settings, cache: isSame && settings.key == old.settings.key ? old.cache : UniqueIDCache(),
             health: keepsHealth ? old.health : POP3ServerHealth(settings: settings, group: group, logger: logger),
-            deletionLog: deletionLog, healer: healer, limits: old.limits, statistics: statistics, logger: logger)
+            features: keepsHealth ? old.features : POP3ServerFeatures(settings: settings, group: group, logger: logger),
+            load: isSame ? old.load : POP3ServerLoad(servers: settings.servers.count), deletionLog: deletionLog,
+            healer: healer, limits: old.limits, statistics: statistics, logger: logger)
         registry.change(limit: settings.maxConnections)
         shared.withLock { $0 = new }
-        if !keepsHealth { old.health.stop() }
+        guard !keepsHealth else { return }
+        old.health.stop()
+        old.features.stop()
+        new.features.ask()
     }
 
     /// Number of client connections now.
@@ -102,6 +109,7 @@ public final class POP3ProxyServer: Sendable {
             addresses.append(address)
             logger.info("Listening for POP3", metadata: ["listen.address": "\(address)", "listen.tls": "\(tls)"])
         }
+        shared.withLock(\.features).ask()
         watchCertificate()
         return addresses
     }
@@ -169,6 +177,8 @@ public final class POP3ProxyServer: Sendable {
             try? await Task.sleep(for: .milliseconds(100))
         }
         for channel in registry.all { try? await channel.close() }
-        shared.withLock(\.health).stop()
+        let last = shared.withLock { $0 }
+        last.health.stop()
+        last.features.stop()
     }
 }

@@ -52,6 +52,8 @@ public struct POP3ProxySettings: Sendable {
     public var servers: [Server]
     /// Server indices, the one to read messages from first at the front.
     public var preference: [Int]
+    /// Those of them on this proxy's own host.
+    public var local: Set<Int> = []
     public var auth: ClusterConfiguration.POP3.Auth
     public var defaultDomain: String?
     public var maxConnections: Int
@@ -93,6 +95,7 @@ public struct POP3ProxySettings: Sendable {
             preference: local + configuration.mailboxes.indices.filter { !local.contains($0) },
             auth: configuration.pop3.auth, defaultDomain: configuration.pop3.defaultDomain,
             maxConnections: configuration.pop3.maxConnections, key: configuration.cluster.key, times: times)
+        self.local = Set(local)
         proxyProtocolFrom = Set(configuration.pop3.proxyProtocolFrom)
         if let certificate = configuration.pop3.certificate, let privateKey = configuration.pop3.privateKey {
             clientTLS = try ClientTLS(certificate: certificate, privateKey: privateKey)

@@ -28,7 +28,13 @@ final class POP3Retrieval {
     /// Lines of the body, nil for the whole message.
     private let lines: Int?
     private var sources: ArraySlice<Source>
-    private var current: Source?
+    private var current: Source? {
+        didSet {
+            if let oldValue { load.ended(oldValue.server) }
+            if let current { load.began(current.server) }
+        }
+    }
+    private let load: POP3ServerLoad
     /// The server that was given up last.
     private var failed: Int?
     private var relay = MessageRelay()
@@ -37,8 +43,9 @@ final class POP3Retrieval {
     private var isDone = false
 
     /// - Parameter sources: in the order in which to try them.
-    init(sources: [Source], lines: Int?, client: Client) {
+    init(sources: [Source], lines: Int?, load: POP3ServerLoad, client: Client) {
         self.sources = sources[...]
+        self.load = load
         self.lines = lines
         self.client = client
     }
@@ -76,7 +83,7 @@ final class POP3Retrieval {
         // A server that was given up may still be sending.
         guard !isDone, current?.backend === source.backend, current?.number == source.number else { return }
         switch event {
-        case .line: break
+        case .challenge, .line: break
         case .status(let status):
             // Its `.end` follows, but what was refused is over now.
             if !status.isOK { giveUp(source, close: false) }

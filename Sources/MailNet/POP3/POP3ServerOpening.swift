@@ -8,14 +8,14 @@ internal import NIOCore
 final class POP3ServerOpening {
     enum Outcome {
         case opened(ServerListing)
-        /// The server refuses the credentials; with its words.
-        case refused(String)
+        /// The server refuses the credentials; with its words, and what it told about a token.
+        case refused(String, challenge: [UInt8]?)
         /// The server cannot be used now; with the reason.
         case leftOut(Fault, String)
     }
 
     enum Fault {
-        /// It is down, or did not even answer USER.
+        /// It is down, or did not even answer what comes before the password.
         case unreachable
         /// It was sent the password and did not answer in time.
         case silent
@@ -23,22 +23,38 @@ final class POP3ServerOpening {
     }
 
     struct Login {
-        /// Mailbox address.
-        let user: String
-        let password: POP3Password
+        /// Of a mailbox address.
+        let credentials: POP3Credentials
         let client: SocketAddress?
+        let wantsUTF8: Bool
+        let started = ContinuousClock.now
+
+        var user: String { credentials.user }
+
+        init(credentials: POP3Credentials, client: SocketAddress?, wantsUTF8: Bool = false) {
+            self.credentials = credentials
+            self.client = client
+            self.wantsUTF8 = wantsUTF8
+        }
+
+        init(user: String, password: POP3Password, client: SocketAddress?) {
+            self.init(credentials: .password(user: user, password), client: client)
+        }
     }
 
     let server: Int
     let backend: POP3Backend
     private let settings: POP3ProxySettings
     private let cache: UniqueIDCache
+    /// Where to note what the server can do.
+    private let features: POP3ServerFeatures?
     private let login: Login
+    private var dialogue: POP3ServerLogin
     private let eventLoop: any EventLoop
     private var completion: ((Outcome) -> Void)?
     private var loginDeadline: Scheduled<Void>?
-    /// What it means if nothing comes any more.
-    private var faultOfSilence = Fault.unreachable
+    /// Whether the server has accepted the credentials.
+    private var isLoggedIn = false
 
     private var uniqueIDs: [POP3UniqueIDLine] = []
     private var sizes: [POP3SizeLine] = []
@@ -46,24 +62,34 @@ final class POP3ServerOpening {
     private var ids: [MaildropID?] = []
     private var headersDue = 0
 
-    init(server: Int, login: Login, settings: POP3ProxySettings, cache: UniqueIDCache, eventLoop: any EventLoop) {
+    init(
+        server: Int, login: Login, settings: POP3ProxySettings, cache: UniqueIDCache,
+        features: POP3ServerFeatures? = nil, eventLoop: any EventLoop
+    ) {
         self.server = server
         self.login = login
         self.settings = settings
         self.cache = cache
+        self.features = features
         self.eventLoop = eventLoop
         self.backend = POP3Backend(eventLoop: eventLoop, responseTimeout: settings.times.response)
+        let client = login.client.flatMap { address in
+            address.addressForXCLIENT.flatMap { text in address.port.map { (address: text, port: $0) } }
+        }
+        dialogue = POP3ServerLogin(credentials: login.credentials, client: client, wantsUTF8: login.wantsUTF8)
     }
 
     func start(_ completion: @escaping (Outcome) -> Void) {
         self.completion = completion
         loginDeadline = eventLoop.assumeIsolated().scheduleTask(in: settings.times.login) {
-            self.finish(.leftOut(self.faultOfSilence, "login took longer than login_timeout"))
+            self.finish(.leftOut(self.fault(of: .timedOut), "login took longer than login_timeout"))
         }
         let greeting = POP3Backend.statusReceiver { result in
             switch result {
-            case .success(let status) where status.isOK: self.authenticate(greeting: status)
-            case .success(let status): self.finish(.leftOut(.otherwise, "greeting: \(POP3ServerOpening.words(status))"))
+            case .success(let status) where status.isOK:
+                self.perform(self.dialogue.start(greeting: status))
+                self.features?.noteXCLIENT(self.server, isOffered: self.dialogue.takesXCLIENT)
+            case .success(let status): self.finish(.leftOut(.otherwise, "greeting: \(status.words)"))
             case .failure(let failure): self.finish(.leftOut(.unreachable, failure.description))
             }
         }
@@ -94,64 +120,62 @@ final class POP3ServerOpening {
 
     // MARK: Login
 
-    /// One command at a time: Dovecot answers commands that are pipelined before login in several small writes, and with
-    /// Nagle's algorithm there and delayed acknowledgements here that costs 40 ms.
-    private func authenticate(greeting: POP3Status) {
-        // Facts 19: a Dovecot that trusts us shows it in the banner; another takes XCLIENT for nothing.
-        guard greeting.code?.hasPrefix("XCLIENT") ?? false, let address = login.client?.addressForXCLIENT,
-            let port = login.client?.port
-        else { return sendUser() }
-        backend.enqueueForStatus(.xclient(address: address, port: port)) { result in
-            // A refusal of XCLIENT is no reason to lock the user out.
-            switch result {
-            case .success: self.sendUser()
-            case .failure(let failure): self.finish(.leftOut(.unreachable, failure.description))
+    private func perform(_ step: POP3ServerLogin.Step) {
+        switch step {
+        case .send(.capa): askCapabilities()
+        case .send(let command): send(command)
+        case .respond(let message): backend.respond(message)
+        case .accepted:
+            loginDeadline?.cancel()
+            isLoggedIn = true
+            readListing()
+        case .refused(let words, let challenge): finish(.refused(words, challenge: challenge))
+        case .leftOut(let reason): finish(.leftOut(.otherwise, reason))
+        }
+    }
+
+    private func send(_ command: POP3BackendCommand) {
+        var received: POP3Status? = nil
+        backend.enqueue(command) { event in
+            guard self.completion != nil else { return }
+            switch event {
+            case .status(let status): received = status
+            case .challenge(let octets): self.perform(self.dialogue.received(challenge: octets))
+            case .end: if let received { self.perform(self.dialogue.received(received)) }
+            case .failed(let failure): self.finish(.leftOut(self.fault(of: failure), failure.description))
+            case .line, .body: break
             }
         }
         backend.flush()
     }
 
-    private func sendUser() {
-        backend.enqueueForStatus(.user(login.user)) { result in
-            guard self.accepted(result) else { return }
-            self.faultOfSilence = .silent
-            self.sendPassword()
+    /// At each login, because it costs a round trip less than USER and PASS do where the server has AUTH PLAIN.
+    private func askCapabilities() {
+        var lines: [String] = []
+        backend.enqueue(.capa) { event in
+            guard self.completion != nil else { return }
+            switch event {
+            case .line(let line):
+                if lines.count < POP3Limits.capabilities { lines.append(String(buffer: line)) }
+            case .end:
+                let step = self.dialogue.received(capabilities: lines)
+                self.features?.learned(self.server, self.dialogue.capabilities)
+                self.perform(step)
+            case .failed(let failure): self.finish(.leftOut(self.fault(of: failure), failure.description))
+            case .status, .challenge, .body: break
+            }
         }
         backend.flush()
-    }
-
-    private func sendPassword() {
-        backend.enqueueForStatus(.pass(login.password)) { result in
-            guard self.accepted(result) else { return }
-            self.loginDeadline?.cancel()
-            self.faultOfSilence = .otherwise
-            self.readListing()
-        }
-        backend.flush()
-    }
-
-    private func accepted(_ result: Result<POP3Status, POP3BackendFailure>) -> Bool {
-        switch result {
-        case .success(let status) where status.isOK: return completion != nil
-        case .success(let status) where status.isTemporary:
-            finish(.leftOut(.otherwise, POP3ServerOpening.words(status)))
-        case .success(let status): finish(.refused(POP3ServerOpening.words(status)))
-        case .failure(let failure): finish(.leftOut(fault(of: failure), failure.description))
-        }
-        return false
     }
 
     private func fault(of failure: POP3BackendFailure) -> Fault {
+        guard !isLoggedIn else { return .otherwise }
         switch failure {
-        case .timedOut: faultOfSilence
+        case .timedOut: return dialogue.hasShownCredentials ? .silent : .unreachable
         // A process that dies of one user's login does not say that the server is down.
         case .closed, .cannotConnect, .violation, .abandoned:
-            faultOfSilence == .unreachable ? .unreachable : .otherwise
+            return dialogue.hasShownCredentials ? .otherwise : .unreachable
         }
-    }
-
-    private static func words(_ status: POP3Status) -> String {
-        status.code.map { "[\($0)] \(status.text)" } ?? status.text
     }
 
     // MARK: Listing
@@ -180,12 +204,12 @@ final class POP3ServerOpening {
             guard self.completion != nil else { return }
             switch event {
             case .status(let status) where !status.isOK:
-                self.finish(.leftOut(.otherwise, "\(command): \(POP3ServerOpening.words(status))"))
+                self.finish(.leftOut(.otherwise, "\(command): \(status.words)"))
             case .line(let octets):
                 if !line(octets) { self.finish(.leftOut(.otherwise, "the answer to \(command) cannot be understood")) }
             case .end: completion()
             case .failed(let failure): self.finish(.leftOut(.otherwise, failure.description))
-            case .status, .body: break
+            case .status, .challenge, .body: break
             }
         }
     }
@@ -219,7 +243,7 @@ final class POP3ServerOpening {
             case .status(let status): isAvailable = status.isOK
             case .body(var octets):
                 if header.readableBytes < POP3Limits.headerSection { header.writeBuffer(&octets) }
-            case .line: break
+            case .challenge, .line: break
             case .end(let headerOctets):
                 // A message whose header cannot be read is not shown in this session: any id given to it now would be
                 // another one than next time's.

@@ -32,6 +32,8 @@ struct POP3SessionSummary {
     var retrieved = 0
     var octets = 0
     var deleted = 0
+    /// Deletions that had to be put on record, because a server had missed them or might have.
+    var journalEntries = 0
     var refusedLogins = 0
     var end = End.clientClosed
 
@@ -51,6 +53,7 @@ struct POP3SessionSummary {
             metadata["session.retrieved"] = "\(retrieved)"
             metadata["session.octets"] = "\(octets)"
             metadata["session.deleted"] = "\(deleted)"
+            metadata["session.journal_entries"] = "\(journalEntries)"
         }
         if !leftOut.isEmpty {
             metadata["session.left_out"] = "\(leftOut.map { "\($0.server) (\($0.reason))" }.joined(separator: ", "))"

@@ -17,6 +17,8 @@ final class POP3Update {
     private let eventLoop: any EventLoop
     private var completion: ((Bool) -> Void)?
     private var confirmations = 0
+    /// Deletions that were put on record before the client's answer.
+    private(set) var recorded = 0
     private var answersDue = 0
     private var deadline: Scheduled<Void>?
     /// Keeps itself until it is done: the client may have gone after its QUIT, which counts all the same.
@@ -93,7 +95,9 @@ final class POP3Update {
                 return false
             }
         }.assumeIsolated().whenComplete { result in
-            completion((try? result.get()) ?? false)
+            let isRecorded = (try? result.get()) ?? false
+            if isRecorded { self.recorded = self.deletions.ids.count }
+            completion(isRecorded)
         }
     }
 

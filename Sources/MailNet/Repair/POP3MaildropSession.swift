@@ -29,7 +29,7 @@ final class POP3MaildropSession: MaildropSession {
                     case .opened(let listing):
                         continuation.resume(
                             returning: POP3MaildropSession(listing: listing, backend: opening.backend, loop: loop))
-                    case .refused(let words):
+                    case .refused(let words, _):
                         continuation.resume(throwing: MaildropFailure(description: "login refused: \(words)"))
                     case .leftOut(_, let reason): continuation.resume(throwing: MaildropFailure(description: reason))
                     }
@@ -54,7 +54,7 @@ final class POP3MaildropSession: MaildropSession {
                 switch event {
                 case .status(let status): if !status.isOK { refusal = status.text }
                 case .body(let piece): unstuffing.append(piece.readableBytesView, to: &octets)
-                case .line: break
+                case .challenge, .line: break
                 case .end:
                     if let refusal { return completion(.failure(.init(description: "RETR: \(refusal)"))) }
                     // A damaged message may end early with a perfect final dot (facts 18).

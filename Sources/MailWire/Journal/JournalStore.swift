@@ -1,9 +1,11 @@
 public import NIOCore
 
-/// Why a journal could not be read, as far as monitoring must know.
+/// Why a journal could not be read, as far as others must know.
 public protocol JournalFailure: Error {
     /// Whether the server did not answer at all, rather than with a refusal.
     var isServerSilent: Bool { get }
+    /// Whether the server refused the journal's own login: then its refusals of others say nothing about their passwords.
+    var isRefusedLogin: Bool { get }
 }
 
 /// One mailbox server's journal.
@@ -13,7 +15,7 @@ public protocol JournalStore: Sendable {
     /// Reads what is new: all of it, or a part that fits into memory; then the reader asks again.
     ///
     /// - Parameter known: unique-ids of messages that were read before.
-    /// - Throws: where the journal cannot be read.
+    /// - Throws: `JournalFailure` where the journal cannot be read.
     func read(known: Set<String>) async throws -> JournalReading
     /// Adds a message: true when the server has it on disk.
     func append(_ text: ByteBuffer) async -> Bool

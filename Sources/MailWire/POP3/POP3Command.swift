@@ -5,8 +5,12 @@ public enum POP3Command: Equatable, Sendable {
     case stls
     case user(String)
     case pass(POP3Password)
-    /// A bare AUTH asks for the list of mechanisms (facts 22).
-    case auth(mechanism: String?)
+    /// A bare AUTH asks for the list of mechanisms (facts 22). The initial response is as it came, in base 64.
+    case auth(mechanism: String?, initialResponse: POP3Password? = nil)
+    /// RFC 6856 §2.
+    case utf8
+    /// A language tag or `*`, or nil for the list (RFC 6856 §3).
+    case lang(String?)
     case stat
     /// Message number, or nil for all.
     case list(Int?)

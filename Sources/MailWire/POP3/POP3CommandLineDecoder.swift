@@ -14,20 +14,26 @@ public struct POP3CommandLineDecoder: Sendable {
 
     /// Octets without line end.
     private let limit: Int
+    /// The same for lines of a SASL exchange, and for those that begin one.
+    private let saslLimit: Int
     private var isSwallowing = false
     /// Octets at the start of the buffer known to hold no LF, so that a slow sender costs no quadratic time.
     private var searched = 0
 
-    public init(limit: Int = POP3Limits.commandLine) {
+    public init(limit: Int = POP3Limits.commandLine, saslLimit: Int = POP3Limits.saslLine) {
         self.limit = limit
+        self.saslLimit = saslLimit
     }
 
     /// Takes the next line off the front of `buffer`; nil when more octets are needed.
     ///
     /// Lines end with CRLF (RFC 1939 §3) or, as Dovecot takes it, with a bare LF.
-    public mutating func next(from buffer: inout ByteBuffer) -> Line? {
+    ///
+    /// - Parameter isInExchange: the line is the client's next message in a SASL exchange, and not a command.
+    public mutating func next(from buffer: inout ByteBuffer, isInExchange: Bool = false) -> Line? {
         while true {
             let view = buffer.readableBytesView
+            let limit = isInExchange || POP3CommandLineDecoder.beginsExchange(view) ? saslLimit : self.limit
             let lineFeed = view.dropFirst(searched).firstIndex(of: UInt8(ascii: "\n"))
             guard let lineFeed else {
                 if isSwallowing {
@@ -55,5 +61,11 @@ public struct POP3CommandLineDecoder: Sendable {
             }
             return line.readableBytes > limit ? .tooLong : .complete(line)
         }
+    }
+
+    private static func beginsExchange(_ octets: ByteBufferView) -> Bool {
+        // ASCII letters with the bit that tells upper from lower case set.
+        octets.count > 4 && octets[octets.startIndex + 4] == UInt8(ascii: " ")
+            && octets.prefix(4).lazy.map { $0 | 0x20 }.elementsEqual("auth".utf8)
     }
 }

@@ -44,7 +44,15 @@ extension POP3Command {
         case "AUTH":
             let words = arguments.trimmed.split(separator: UInt8(ascii: " "))
             guard let mechanism = words.first else { return .auth(mechanism: nil) }
-            return .auth(mechanism: String(decoding: mechanism, as: UTF8.self).uppercased())
+            guard words.count <= 2 else { throw .unwantedArgument(of: "AUTH with an initial response") }
+            return .auth(
+                mechanism: String(decoding: mechanism, as: UTF8.self).uppercased(),
+                initialResponse: words.count == 2 ? POP3Password(octets: Array(words[1])) : nil)
+        case "UTF8": return try arguments.none(.utf8, keyword)
+        case "LANG":
+            let words = arguments.trimmed.split(separator: UInt8(ascii: " "))
+            guard words.count <= 1 else { throw .unwantedArgument(of: "LANG with a language") }
+            return .lang(words.first.map { String(decoding: $0, as: UTF8.self).lowercased() })
         default: throw .unknownCommand
         }
     }

@@ -3,6 +3,12 @@ public enum POP3Limits {
     /// Longest command line taken from a client, octets without line end. RFC 2449 §4 asks for 255 with CRLF; passwords
     /// and SASL continuation lines of real mail programs are longer.
     public static let commandLine = 1_000
+    /// Longest line of a SASL exchange, octets without line end, and of an AUTH command, along with which many programs
+    /// send more than RFC 5034 §4 allows. The lines may be as long as the mechanisms' messages (ibid.): tokens have some
+    /// thousand octets. RFC 4954 §4 has this number for SMTP.
+    public static let saslLine = 12_288
+    /// Lines of a server's CAPA response that are looked at.
+    public static let capabilities = 100
     /// Longest first line of a server's response, octets without CRLF. RFC 2449 §4 allows 512 with CRLF; some servers
     /// put a whole sentence and a session id there.
     public static let statusLine = 2_000

@@ -4,6 +4,8 @@ public import NIOCore
 public enum POP3ResponseShape: Equatable, Sendable {
     /// One status line.
     case status
+    /// Challenges, then one status line (AUTH, RFC 5034 §4).
+    case exchange
     /// A status line and, if it is `+OK`, lines up to a dot (CAPA, LIST, UIDL).
     case lines
     /// A status line and, if it is `+OK`, a message or part of one up to a dot (RETR, TOP).
@@ -13,6 +15,8 @@ public enum POP3ResponseShape: Equatable, Sendable {
 /// A piece of a server's response.
 public enum POP3ResponsePart: Equatable, Sendable {
     case status(POP3Status)
+    /// What a challenge says, in base 64 as it came. More comes when the server has an answer to it.
+    case challenge(ByteBuffer)
     /// One line, dot-stuffing removed, without line end.
     case line(ByteBuffer)
     /// Octets of the message exactly as they came, dot-stuffing included.
@@ -84,12 +88,17 @@ public struct POP3ResponseDecoder: Sendable {
             guard buffer.readableBytes == 0 else { throw .unexpected }
             return nil
         case .status(let shape):
-            guard let line = try line(from: &buffer, limit: POP3Limits.statusLine) else { return nil }
+            // Only a challenge may be long.
+            let limit = shape == .exchange ? POP3Limits.saslLine : POP3Limits.statusLine
+            guard let line = try line(from: &buffer, limit: limit) else { return nil }
+            if shape == .exchange, let challenge = POP3ResponseDecoder.challenge(in: line) {
+                return .challenge(challenge)
+            }
             guard let status = POP3Status(line: line) else { throw .notPOP3 }
             switch shape {
             case .lines where status.isOK: state = .lines
             case .body where status.isOK: state = .body(POP3BodyScanner())
-            case .status, .lines, .body:
+            case .status, .exchange, .lines, .body:
                 state = .idle
                 pendingEnd = 0
             }
@@ -107,6 +116,14 @@ public struct POP3ResponseDecoder: Sendable {
         case .body(let scanner):
             return body(scanner, from: &buffer)
         }
+    }
+
+    /// RFC 5034 §4: `+`, a space and base 64. Some servers leave the space out where nothing follows.
+    private static func challenge(in line: ByteBuffer) -> ByteBuffer? {
+        var line = line
+        guard line.readInteger(as: UInt8.self) == UInt8(ascii: "+") else { return nil }
+        guard let space = line.readInteger(as: UInt8.self) else { return line }
+        return space == UInt8(ascii: " ") ? line : nil
     }
 
     private mutating func body(_ scanner: POP3BodyScanner, from buffer: inout ByteBuffer) -> POP3ResponsePart? {

@@ -25,7 +25,7 @@ public struct POP3Session: Sendable {
         /// The reply is complete: send it and begin TLS. Whatever came in clear after the command must not be taken.
         case startTLS
         /// Check the credentials and read the maildrop; then `loggedIn` or `loginFailed`.
-        case logIn(user: String, password: POP3Password)
+        case logIn(POP3Credentials)
         /// Send the message with this index (from 0), or its header and `lines` lines; then `retrievalBegins`,
         /// `retrievalEnds`.
         case retrieve(Int, lines: Int?)
@@ -34,8 +34,9 @@ public struct POP3Session: Sendable {
     }
 
     public enum LoginFailure: Equatable, Sendable {
-        /// The credentials are wrong.
-        case refused
+        /// The credentials are wrong. `challenge`: what a server told about a token (RFC 7628 §3.2.2), for the client
+        /// to see before it is refused.
+        case refused(challenge: [UInt8]? = nil)
         /// No server can tell.
         case unavailable
         /// Nobody was asked: too many logins from the client's address have failed.
@@ -55,21 +56,29 @@ public struct POP3Session: Sendable {
     /// Whether the client's connection is encrypted, or can be.
     public enum TLS: Equatable, Sendable { case unavailable, offered, active }
 
-    private enum State: Sendable {
+    enum State: Sendable {
         case authorization(user: String?)
+        /// The client's next line is its next message. An exchange that comes to nothing leaves USER as it was.
+        case exchanging(SASLExchange, user: String?)
         case authenticating
+        /// The client was told what is wrong with its token: whatever it says to that, then it is refused.
+        case dismissing
         case transaction
         case retrieving
         case updating(marked: Int)
         case ended
     }
 
-    private var state = State.authorization(user: nil)
+    var state = State.authorization(user: nil)
+    /// What is offered in this session. To be set before the first command comes.
+    public var offer = POP3Offer()
+    /// Whether the client asked for messages in UTF-8 (RFC 6856 §2): each server has to be asked before its login.
+    public internal(set) var wantsUTF8 = false
     /// Empty until a maildrop is open. Not in the state enum, so that marks are changed in place.
     private var transaction = Transaction([])
     private var tls: TLS
     private var badCommands = 0
-    private var failedLogins = 0
+    var failedLogins = 0
 
     public init(tls: TLS = .unavailable) {
         self.tls = tls
@@ -79,7 +88,7 @@ public struct POP3Session: Sendable {
     public var isInTransaction: Bool {
         switch state {
         case .transaction, .retrieving: true
-        case .authorization, .authenticating, .updating, .ended: false
+        case .authorization, .exchanging, .authenticating, .dismissing, .updating, .ended: false
         }
     }
 
@@ -88,8 +97,9 @@ public struct POP3Session: Sendable {
         reply.writeOK("Covey ready.")
     }
 
-    /// Takes one command line.
+    /// Takes one command line, or one line of an exchange.
     public mutating func receive(_ line: POP3CommandLineDecoder.Line, reply: inout ByteBuffer) -> Action {
+        if isInExchange { return receiveMessage(line, reply: &reply) }
         do throws(POP3CommandError) {
             switch line {
             case .tooLong: throw .lineTooLong
@@ -107,24 +117,6 @@ public struct POP3Session: Sendable {
         state = .transaction
         reply.writeOK("Logged in.")
         return .proceed
-    }
-
-    public mutating func loginFailed(_ failure: LoginFailure, reply: inout ByteBuffer) -> Action {
-        guard case .authenticating = state else { preconditionFailure("no login was asked for") }
-        state = .authorization(user: nil)
-        switch failure {
-        case .refused:
-            reply.writeError("[AUTH] Authentication failed.")  // RFC 3206 §4
-            failedLogins += 1
-        case .unavailable:
-            reply.writeError("[SYS/TEMP] No mailbox server can be reached, try again later.")  // RFC 3206 §4
-            failedLogins += 1
-        case .tooManyFailures:
-            // Not AUTH (RFC 3206 §5): the password may well be right.
-            reply.writeError("[SYS/TEMP] Too many failed logins from your address, try again later.")
-            failedLogins += 1
-        }
-        return failedLogins < POP3Limits.failedLogins ? .proceed : end()
     }
 
     /// The message can be had: its status line goes out. `octets` is nil for TOP.
@@ -164,7 +156,7 @@ public struct POP3Session: Sendable {
         return end()
     }
 
-    private mutating func end() -> Action {
+    mutating func end() -> Action {
         state = .ended
         return .end
     }
@@ -177,12 +169,13 @@ public struct POP3Session: Sendable {
             tls = .active
             // RFC 2595 §4: nothing that was said in clear counts any more.
             state = .authorization(user: nil)
+            wantsUTF8 = false
             reply.writeOK("Begin TLS negotiation.")
             return .startTLS
         }
     }
 
-    private mutating func refuse(_ text: String, reply: inout ByteBuffer) -> Action {
+    mutating func refuse(_ text: String, reply: inout ByteBuffer) -> Action {
         badCommands += 1
         guard badCommands < POP3Limits.badCommands else {
             reply.writeError("Too many bad commands.")
@@ -195,16 +188,18 @@ public struct POP3Session: Sendable {
     private mutating func receive(_ command: POP3Command, reply: inout ByteBuffer) -> Action {
         switch (command, state) {
         case (.capa, _):
-            POP3Session.writeCapabilities(to: &reply, also: tls == .offered ? ["STLS"] : [])
+            // RFC 2449 §5, the same before and after login (facts 22).
+            reply.writeOK("Capabilities follow.")
+            reply.writeLines(offer.capabilities + (tls == .offered ? ["STLS"] : []))
             return .proceed
+        case (.auth(let mechanism, let response), .authorization(let user)):
+            return authenticate(mechanism, response, user: user, reply: &reply)
+        case (.utf8, .authorization):
+            return enterUTF8(reply: &reply)
+        case (.lang(let tag), .authorization), (.lang(let tag), .transaction):
+            return speak(tag, reply: &reply)
         case (.stls, .authorization):
             return startTLS(reply: &reply)
-        case (.auth(nil), .authorization):
-            // The list of SASL mechanisms, which is empty so far.
-            reply.writeString("+OK\r\n.\r\n")
-            return .proceed
-        case (.auth, .authorization):
-            return refuse("Unsupported authentication mechanism.", reply: &reply)
         case (.user(let name), .authorization):
             state = .authorization(user: name)
             reply.writeOK()
@@ -212,14 +207,14 @@ public struct POP3Session: Sendable {
         case (.pass(let password), .authorization(let user)):
             guard let user else { return refuse("No username given.", reply: &reply) }
             state = .authenticating
-            return .logIn(user: user, password: password)
+            return .logIn(.password(user: user, password))
         case (.quit, .authorization):
             reply.writeOK("Logging out.")
             return end()
         case (.noop, .authorization):
             reply.writeOK()
             return .proceed
-        case (.user, .transaction), (.pass, .transaction), (.auth, .transaction):
+        case (.user, .transaction), (.pass, .transaction), (.auth, .transaction), (.utf8, .transaction):
             return refuse("Already logged in.", reply: &reply)
         case (_, .transaction):
             switch transaction.receive(command, reply: &reply) {
@@ -234,22 +229,10 @@ public struct POP3Session: Sendable {
             }
         case (_, .authorization):
             return refuse("Log in first.", reply: &reply)
+        case (_, .exchanging), (_, .dismissing):
+            preconditionFailure("what comes in an exchange is no command")
         case (_, .authenticating), (_, .retrieving), (_, .updating), (_, .ended):
             preconditionFailure("commands wait while one is under way")
         }
     }
-
-    /// RFC 2449 §5, the same before and after login (facts 22).
-    private static func writeCapabilities(to reply: inout ByteBuffer, also more: [String]) {
-        reply.writeOK("Capabilities follow.")
-        for capability in capabilities + more {
-            reply.writeString(capability)
-            reply.writeString("\r\n")
-        }
-        reply.writeString(".\r\n")
-    }
-
-    public static let capabilities = [
-        "TOP", "UIDL", "USER", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE", "EXPIRE NEVER", "IMPLEMENTATION Covey",
-    ]
 }

@@ -57,7 +57,7 @@ extension POP3Session {
                 octets -= messages[number - 1].octets
                 reply.writeOK("Marked to be deleted.")
             case .quit: return .quit(isMarked.indices.filter { isMarked[$0] })
-            case .capa, .stls, .user, .pass, .auth: return .refused("Already logged in.")
+            case .capa, .stls, .user, .pass, .auth, .utf8, .lang: return .refused("Already logged in.")
             }
             return .done
         }
@@ -82,6 +82,12 @@ extension POP3Session {
 extension ByteBuffer {
     mutating func writeOK(_ text: String = "") {
         writeString(text.isEmpty ? "+OK\r\n" : "+OK \(text)\r\n")
+    }
+
+    /// A multi-line response's lines and its dot; none of them may begin with one.
+    mutating func writeLines(_ lines: [String]) {
+        for line in lines { writeString("\(line)\r\n") }
+        writeString(".\r\n")
     }
 
     mutating func writeError(_ text: String) {

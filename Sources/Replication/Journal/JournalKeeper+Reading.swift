@@ -9,10 +9,13 @@ extension JournalKeeper {
         let started = clock.now
         do {
             try await readToTheEnd(server)
+            journals[server].attemptEnded(started, now: clock.now, isLoginRefused: false)
             journals[server].succeeded(started) {
                 logger.notice("\($0)", metadata: ["server": "\(stores[server].name)"])
             }
         } catch {
+            journals[server].attemptEnded(
+                started, now: clock.now, isLoginRefused: (error as? any JournalFailure)?.isRefusedLogin ?? false)
             journals[server].failed(
                 "\(error)", isServerSilent: (error as? any JournalFailure)?.isServerSilent ?? false
             ) {

@@ -25,6 +25,21 @@ struct JournalState {
     private var lastReading: ContinuousClock.Instant?
     /// Time between readings that both succeeded, with none that failed between them.
     private(set) var uptime = Duration.zero
+    /// The last attempt to read it that has ended: when it began and ended, and whether the server refused the login.
+    private var lastAttempt: (started: ContinuousClock.Instant, ended: ContinuousClock.Instant)?
+    private(set) var isLoginRefused = false
+
+    mutating func attemptEnded(_ started: ContinuousClock.Instant, now: ContinuousClock.Instant, isLoginRefused: Bool) {
+        lastAttempt = (started, now)
+        self.isLoginRefused = isLoginRefused
+    }
+
+    /// Whether the last attempt says something of a time. A refusal does when it was told after it, since servers delay
+    /// it; what went well has to begin after it.
+    func wasAttempted(since time: ContinuousClock.Instant) -> Bool {
+        guard let lastAttempt else { return false }
+        return time <= (isLoginRefused ? lastAttempt.ended : lastAttempt.started)
+    }
 
     /// Calls `log` when this is news.
     mutating func succeeded(_ started: ContinuousClock.Instant, _ log: (String) -> Void) {

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// A log that takes everything.
-private final class WillingLog: DeletionLog {
+final class WillingLog: DeletionLog {
     let recorded = Mutex<[Deletions]>([])
     let confirmed = Mutex<[Deletions]>([])
 

@@ -14,7 +14,7 @@ struct POP3ProxyFixture {
     /// Runs `body` with a proxy before one server for each script; stops all of them afterwards.
     static func run(
         _ scripts: [ScriptedPOP3Server.Script], deletionLog: any DeletionLog = NoDeletionLog(),
-        settings change: (inout POP3ProxySettings) -> Void = { _ in },
+        settings change: (inout POP3ProxySettings) -> Void = { _ in }, log: RecordedLog? = nil,
         _ body: (POP3ProxyFixture) async throws -> Void
     ) async throws {
         var servers: [ScriptedPOP3Server] = []
@@ -32,7 +32,7 @@ struct POP3ProxyFixture {
         change(&settings)
         let proxy = POP3ProxyServer(
             settings: settings, deletionLog: deletionLog, group: MultiThreadedEventLoopGroup.singleton,
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+            logger: Logger(label: "test") { _ in log.map { $0.handler } ?? SwiftLogNoOpLogHandler() })
         let addresses = try await proxy.bind([Endpoint(host: LoopbackAddress.next(), port: 0)])
         let fixture = POP3ProxyFixture(proxy: proxy, servers: servers, address: addresses[0])
         do {

@@ -68,8 +68,8 @@ import Testing
         trusting.greeting = "+OK [XCLIENT] Dovecot ready."
         try await POP3ProxyFixture.run([trusting, script("a")]) { fixture in
             _ = try await fixture.loggedIn()
-            #expect(fixture.servers[0].lines.first?.hasPrefix("XCLIENT ADDR=127.0.0.1 PORT=") == true)
-            #expect(fixture.servers[1].lines.first == "USER u@example.com")
+            #expect(fixture.servers[0].lines.contains { $0.hasPrefix("XCLIENT ADDR=127.0.0.1 PORT=") })
+            #expect(fixture.servers[1].lines.filter { $0 != "CAPA" }.first == "USER u@example.com")
         }
     }
 

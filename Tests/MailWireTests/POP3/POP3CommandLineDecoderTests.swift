@@ -56,4 +56,30 @@ import Testing
         #expect(decoder.next(from: &buffer) == .complete(ByteBuffer(string: "NOOP")))
         #expect(complaints == 1)
     }
+
+    @Test(
+        arguments: [
+            ("AUTH 7890123456\r\n", false, ["AUTH 7890123456"]), ("auth 7890123456\r\n", false, ["auth 7890123456"]),
+            ("AUTH 78901234567\r\n", false, [nil]), ("AUTHX7890\r\n", false, [nil]),
+            ("7890123456\r\n", true, ["7890123456"]),
+            ("7890123456789012\r\n", true, [nil]),
+        ] as [(String, Bool, [String?])])
+    func `lines of an exchange may be longer`(input: String, isInExchange: Bool, expected: [String?]) {
+        for pieces in everySplit(Array(input.utf8)) {
+            var decoder = POP3CommandLineDecoder(limit: 8, saslLimit: 15)
+            var buffer = ByteBuffer()
+            var lines: [String?] = []
+            for var piece in pieces {
+                buffer.writeBuffer(&piece)
+                while let line = decoder.next(from: &buffer, isInExchange: isInExchange) {
+                    if case .complete(let octets) = line {
+                        lines.append(String(buffer: octets))
+                    } else {
+                        lines.append(nil)
+                    }
+                }
+            }
+            #expect(lines == expected)
+        }
+    }
 }

@@ -11,7 +11,12 @@ import Testing
             ("DELE 9223372036854775807", .dele(Int.max)), ("TOP 3 0", .top(3, lines: 0)),
             ("TOP 3 10 ", .top(3, lines: 10)), ("USER joe@example.com", .user("joe@example.com")),
             ("USER  joe ", .user("joe")), ("USER jö", .user("jö")), ("AUTH", .auth(mechanism: nil)),
-            ("AUTH plain AGpvZQ==", .auth(mechanism: "PLAIN")),
+            ("AUTH plain", .auth(mechanism: "PLAIN")), ("AUTH  plain ", .auth(mechanism: "PLAIN")),
+            (
+                "AUTH plain AGpvZQ==",
+                .auth(mechanism: "PLAIN", initialResponse: POP3Password(octets: Array("AGpvZQ==".utf8)))
+            ),
+            ("UTF8", .utf8), ("LANG", .lang(nil)), ("LANG EN", .lang("en")), ("LANG *", .lang("*")),
         ] as [(String, POP3Command)])
     func `takes well-formed commands`(line: String, expected: POP3Command) throws {
         #expect(try POP3Command.parse(ByteBuffer(string: line)) == expected)
@@ -37,6 +42,8 @@ import Testing
             ("GET / HTTP/1.0", .unknownCommand), (":", .unknownCommand), ("XCLIENT ADDR=1.2.3.4", .unknownCommand),
             ("APOP joe c4c9334bac560ecc979e58001b3e22fb", .unknownCommand),
             ("STAT 1", .unwantedArgument(of: "STAT")), ("QUIT now", .unwantedArgument(of: "QUIT")),
+            ("UTF8 x", .unwantedArgument(of: "UTF8")), ("LANG en de", .unwantedArgument(of: "LANG with a language")),
+            ("AUTH PLAIN a b", .unwantedArgument(of: "AUTH with an initial response")),
             ("RETR", .missingArgument(of: "RETR", wanted: "a message number")),
             ("DELE ", .missingArgument(of: "DELE", wanted: "a message number")),
             ("TOP", .missingArgument(of: "TOP", wanted: "a message number and a line count")),

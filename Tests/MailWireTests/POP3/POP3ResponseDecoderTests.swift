@@ -6,7 +6,7 @@ import Testing
 @Suite struct POP3ResponseDecoderTests {
     /// Parts with the body's pieces put together, which may be cut anywhere.
     private enum Part: Equatable {
-        case ok(String), error(String), line(String), body(String), end(Int)
+        case ok(String), error(String), challenge(String), line(String), body(String), end(Int)
     }
 
     private func decode(
@@ -23,6 +23,7 @@ import Testing
                 guard let part = try decoder.next(from: &buffer) else { break }
                 switch part {
                 case .status(let status): parts.append(status.isOK ? .ok(status.text) : .error(status.text))
+                case .challenge(let octets): parts.append(.challenge(String(buffer: octets)))
                 case .line(let line): parts.append(.line(String(buffer: line)))
                 case .body(let octets):
                     #expect(octets.readableBytes > 0)
@@ -52,6 +53,16 @@ import Testing
                     .error("no"), .end(0), .ok("3 octets"), .body("a: b\r\n\r\n..dot\r\n...\r\n.x\r\n\r.\r\n"),
                     // a: b, empty, .dot, .., x and CR with dot, each with its line end.
                     .end(6 + 2 + 6 + 4 + 3 + 4), .ok("bye"), .end(0),
+                ])
+        }
+    }
+
+    @Test func `an exchange is challenges and a status line, however they arrive`() throws {
+        let input = "+ \r\n+\r\n+ eyJ9\r\n-ERR [AUTH] no\r\n+OK in\r\n"
+        for pieces in everySplit(Array(input.utf8)) {
+            #expect(
+                try decode(pieces, [.exchange, .exchange]) == [
+                    .challenge(""), .challenge(""), .challenge("eyJ9"), .error("no"), .end(0), .ok("in"), .end(0),
                 ])
         }
     }
@@ -94,6 +105,9 @@ import Testing
             ("* OK IMAP4rev1 ready\r\n", .status, .notPOP3),
             ("220 mail ESMTP\r\n", .status, .notPOP3),
             ("+OKAY\r\n", .status, .notPOP3),
+            ("+ eyJ9\r\n", .status, .notPOP3),
+            ("+eyJ9\r\n", .exchange, .notPOP3),
+            ("+ " + String(repeating: "x", count: 20_000), .exchange, .lineTooLong),
             ("\r\n", .status, .notPOP3),
             (String(repeating: "x", count: 3_000), .status, .lineTooLong),
             ("+OK\r\n" + String(repeating: "1", count: 600), .lines, .lineTooLong),

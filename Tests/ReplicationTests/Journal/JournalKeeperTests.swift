@@ -9,6 +9,7 @@ import Testing
 /// A journal mailbox in memory, which can be down, or refuse to be written.
 private final class MemoryJournal: JournalStore {
     struct Down: JournalFailure, Equatable {
+        var isRefusedLogin = false
         var isServerSilent: Bool
     }
     struct State {
@@ -17,6 +18,8 @@ private final class MemoryJournal: JournalStore {
         var isDown = false
         /// Mail comes in, but nobody can log in.
         var isUnreadable = false
+        /// Why nobody can.
+        var failure: (any Error)?
         /// Messages with deletions that were fetched.
         var fetched = 0
         /// A reading brings no more than that.
@@ -47,6 +50,7 @@ private final class MemoryJournal: JournalStore {
 
     func read(known: Set<String>) async throws -> JournalReading {
         try state.withLock { state in
+            if let failure = state.failure { throw failure }
             if state.isDown || state.isUnreadable { throw Down(isServerSilent: state.isDown) }
             let new = state.messages.filter { !known.contains($0.uniqueID) }.prefix(state.mostAtOnce)
             state.fetched += new.count { String(buffer: $0.octets).contains("\r\ndeleted ") }
@@ -84,11 +88,13 @@ private func makeID(_ number: Int) -> String {
     private let a = MemoryJournal("a")
     private let b = MemoryJournal("b")
 
-    private func keeper(expire: Int = 864_000, at time: Int = now) -> JournalKeeper {
+    private func keeper(
+        expire: Int = 864_000, at time: Int = now, patience: Duration = .seconds(2)
+    ) -> JournalKeeper {
         JournalKeeper(
             stores: [a, b], key: key,
             settings: .init(
-                mailbox: "j@x", host: "p", expire: expire, poll: .milliseconds(20), patience: .seconds(2),
+                mailbox: "j@x", host: "p", expire: expire, poll: .milliseconds(20), patience: patience,
                 repairInterval: .milliseconds(50)),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, wallClock: { time })
     }
@@ -105,6 +111,35 @@ private func makeID(_ number: Int) -> String {
             try? await Task.sleep(for: .milliseconds(10))
         }
         Issue.record(what)
+    }
+
+    @Test func `tells a server that refuses the journal's login from one that is down or well`() async {
+        let keeper = keeper()
+        let refused = MemoryJournal.Down(isRefusedLogin: true, isServerSilent: false)
+        let cut = MemoryJournal.Down(isServerSilent: true)
+        await running(keeper) {
+            #expect(await !keeper.isLoginRefused(at: "a", since: .now))
+            // What was known before the user's login does not count.
+            a.state.withLock { $0.failure = refused }
+            #expect(await keeper.isLoginRefused(at: "a", since: .now))
+            #expect(await !keeper.isLoginRefused(at: "b", since: .now))
+            a.state.withLock { $0.failure = cut }
+            #expect(await !keeper.isLoginRefused(at: "a", since: .now))
+            a.state.withLock { $0.failure = refused }
+            #expect(await keeper.isLoginRefused(at: "a", since: .now))
+            a.state.withLock { $0.failure = nil }
+            #expect(await !keeper.isLoginRefused(at: "a", since: .now))
+            #expect(await !keeper.isLoginRefused(at: "nobody", since: .now))
+        }
+    }
+
+    @Test func `where no attempt ends in time, the last one counts`() async {
+        let keeper = keeper(patience: .milliseconds(50))
+        #expect(await !keeper.isLoginRefused(at: "a", since: .now))
+        a.state.withLock { $0.failure = MemoryJournal.Down(isRefusedLogin: true, isServerSilent: false) }
+        await keeper.refresh()
+        // Nothing is read any more.
+        #expect(await keeper.isLoginRefused(at: "a", since: .now))
     }
 
     @Test func `a recorded deletion is on both servers when record returns, and another proxy sees it`() async throws {
