@@ -57,7 +57,7 @@ import Testing
         try await POP3ProxyFixture.run(
             [script("a")],
             settings: {
-                $0.times.beforeLogin = .milliseconds(600)
+                $0.times.beforeLogin = .seconds(3)
                 $0.times.inactivity = .seconds(12)
             }
         ) { fixture in
@@ -65,9 +65,9 @@ import Testing
             let silent = try await fixture.client()
             let trickling = try await fixture.client()
             // Octets that make no command are no sign of life.
-            for _ in 0..<6 {
+            for _ in 0..<16 {
                 try? await trickling.send("x")
-                try await Task.sleep(for: .milliseconds(150))
+                try await Task.sleep(for: .milliseconds(250))
             }
             for client in [silent, trickling] {
                 #expect(await client.rest().hasSuffix("-ERR Disconnected for inactivity.\r\n"))
