@@ -105,7 +105,7 @@ extension RealServers {
             try lab.warmUp([user], at: "mh1")
             let line = try lab.shell("mh1", "cat /proc/$(pgrep covey-milter)/status").text
             #expect(line.contains("NoNewPrivs:\t1\n") && line.contains("CapBnd:\t0000000000000000\n"), "\(line)")
-            try lab.stop(.dovecot, on: "b", signal: "KILL")
+            try lab.stop(.dovecot, on: "b")
             #expect(try lab.send(note("Missed"), to: [user]).isAccepted)
             #expect(try lab.queuedRecipients(of: "mh1", for: user) == ["\(user).b.covey.invalid"])
             try lab.start(.dovecot, on: "b")
@@ -134,7 +134,8 @@ extension RealServers {
             let folder = try deployed()
             let text = try String(contentsOfFile: administrator.clusterFile, encoding: .utf8)
             let other = "\(administrator.folder)/other.toml"
-            try (text + "\n[monitor]\nlisten = \"127.0.0.1:9111\"\n").write(
+            try #require(text.contains("delivery_timeout = \"5s\""))
+            try text.replacing("delivery_timeout = \"5s\"", with: "delivery_timeout = \"6s\"").write(
                 toFile: other, atomically: true, encoding: .utf8)
             let before = try states()
 
