@@ -53,6 +53,6 @@ struct HubMaker: Sendable {
 
     /// The hub's name with the zone behind it; where the configuration has no zone, the name as it was given.
     private func fullHostName(_ name: String, _ configuration: ClusterConfiguration) -> String {
-        configuration.dns.zone.map { "\(name).\($0)" } ?? host ?? Machine.name
+        configuration.dns.hostName(name) ?? host ?? Machine.name
     }
 }

@@ -58,11 +58,11 @@ final class RunningJournal: DeletionLog {
         work.cancel()
     }
 
-    func deletedIDs(of user: String) async -> Set<MaildropID> {
-        await keeper.deletedIDs(of: user)
+    func deletedIDs(of user: String, since: ContinuousClock.Instant?) async -> Set<MaildropID> {
+        await keeper.deletedIDs(of: user, since: since)
     }
 
-    func record(_ deletions: Deletions) async throws(DeletionLogError) {
+    func record(_ deletions: Deletions) async throws(DeletionLogError) -> ContinuousClock.Instant {
         try await keeper.record(deletions)
     }
 

@@ -13,7 +13,9 @@ struct Covey: AsyncParsableCommand {
             The configuration is one file, the same on every host: cluster.toml(5). The daemons are covey-milter(8) on the \
             hubs and covey-pop3d(8) on the proxies; this command needs neither to run.
             """,
-        subcommands: [Check.self, Journal.self, Keygen.self, Postfix.self, Resync.self, Sendmail.self, Status.self])
+        subcommands: [
+            Check.self, DNS.self, Journal.self, Keygen.self, Postfix.self, Resync.self, Sendmail.self, Status.self,
+        ])
 }
 
 /// Options that every command with a configuration has.

@@ -174,7 +174,9 @@ extension RealServers {
             let lab = try Logins.lab()
             let user = "u7@example.com"
             try lab.deliver([note("Kept"), note("Deleted")], to: user)
-            let ids = try lab.copies(for: user, count: 2)["a"]?.flatMap(\.ids) ?? []
+            let copies = try lab.copies(for: user, count: 2)["a"]?.flatMap(\.ids) ?? []
+            let ids = try lab.maildrop(of: user, at: "a")
+            #expect(ids.sorted() == copies.sorted())
             try lab.shell(
                 "b",
                 "cp -p /etc/dovecot/users /root/users && sed -i 's/{PLAIN}[^:]*/{PLAIN}lost/' /etc/dovecot/users && doveadm reload"

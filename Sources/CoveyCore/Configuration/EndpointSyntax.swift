@@ -1,3 +1,17 @@
+extension Endpoint {
+    /// Takes `192.0.2.1`, `2001:db8::1`, `host.example.com`, each with or without a port (`[2001:db8::1]:53`); nil for
+    /// anything else.
+    public init?(_ text: String, defaultPort: Int) {
+        if IPAddress(text) != nil || Names.isHostName(text) {
+            self.init(host: text, port: defaultPort)
+        } else if let endpoint = try? EndpointSyntax.endpoint(text, examplePort: defaultPort) {
+            self = endpoint
+        } else {
+            return nil
+        }
+    }
+}
+
 /// Reads addresses and `address:port` texts, and says what is wrong with those that are not.
 enum EndpointSyntax {
     /// One address of a server: no port, no brackets, not "every address".

@@ -129,6 +129,16 @@ public struct MergedMaildrop: Sendable, Equatable {
         allCopies[firstCopy[message]..<firstCopy[message + 1]]
     }
 
+    /// Whether some message is not on every one of so many servers.
+    ///
+    /// - Parameter serverCount: at most 64.
+    public func lacksCopies(on serverCount: Int) -> Bool {
+        ids.indices.contains { message in
+            let holders = copies(of: message).reduce(UInt64(0)) { $0 | 1 << UInt64($1.server) }
+            return holders.nonzeroBitCount < serverCount
+        }
+    }
+
     /// Messages that one of these servers lacks although it was asked: in the maildrop's order, at most `most`.
     ///
     /// - Parameter servers: those that answered.

@@ -36,7 +36,7 @@ extension PostfixSettings {
             guard server.verify else { return "/^\(place)$/ encrypt" }
             let isAddress = IPAddress(server.delivery.host) != nil
             let name =
-                isAddress ? configuration.dns.zone.map { "\(server.name).\($0)" } ?? server.name : server.delivery.host
+                isAddress ? configuration.dns.hostName(server.name) ?? server.name : server.delivery.host
             let authority = server.caFile.map { " tafile=\($0)" } ?? ""
             return "/^\(place)$/ secure match=\(name)\(authority)"
         }

@@ -20,11 +20,17 @@ public enum DeletionLogError: Error, Sendable, Equatable {
 /// In QUIT the proxy calls `record` with what is known to be missing before it deletes anything; after the deletions
 /// with what was not confirmed; `noteConfirmed` with the rest, for which nobody waits.
 public protocol DeletionLog: Sendable {
-    /// Ids of the user's messages that are deleted, wherever a copy may turn up; as fresh as the log can have it.
-    func deletedIDs(of user: String) async -> Set<MaildropID>
+    /// Ids of the user's messages that are deleted, wherever a copy may turn up.
+    ///
+    /// - Parameter since: what was on record then is in the answer, if it can be had in time. Nil: as fresh as every login
+    ///   needs it, which may be a little older.
+    func deletedIDs(of user: String, since: ContinuousClock.Instant?) async -> Set<MaildropID>
 
     /// Returns when the deletions are durable; throws when they cannot be made so now.
-    func record(_ deletions: Deletions) async throws(DeletionLogError)
+    ///
+    /// - Returns: the time from which on every login, at whatever proxy, knows of them without asking for it.
+    @discardableResult
+    func record(_ deletions: Deletions) async throws(DeletionLogError) -> ContinuousClock.Instant
 
     /// Takes deletions that every configured server confirmed: a late copy may still bring the message back.
     func noteConfirmed(_ deletions: Deletions)
@@ -44,6 +50,8 @@ public protocol DeletionLog: Sendable {
 }
 
 extension DeletionLog {
+    public func deletedIDs(of user: String) async -> Set<MaildropID> { await deletedIDs(of: user, since: nil) }
+
     /// Of a log without logins of its own: nobody can tell, and the refusal stands.
     public func isLoginRefused(at server: String, since: ContinuousClock.Instant) async -> Bool { false }
 }
@@ -52,9 +60,9 @@ extension DeletionLog {
 public struct NoDeletionLog: DeletionLog {
     public init() {}
 
-    public func deletedIDs(of user: String) async -> Set<MaildropID> { [] }
+    public func deletedIDs(of user: String, since: ContinuousClock.Instant?) async -> Set<MaildropID> { [] }
 
-    public func record(_ deletions: Deletions) async throws(DeletionLogError) {
+    public func record(_ deletions: Deletions) async throws(DeletionLogError) -> ContinuousClock.Instant {
         throw .unavailable
     }
 

@@ -27,6 +27,8 @@ final class POP3MaildropOpening {
     private var silent: [(server: Int, reason: String)] = []
     /// Ids that the journal names for the user; nil until it has answered.
     private var deleted: Set<MaildropID>?
+    /// Whether the journal was asked again after the servers had told what they hold.
+    private var isLogFresh = false
     private var outOfTouch: Set<Int> = []
     private var challenge: [UInt8]?
     private var completion: ((Outcome) -> Void)?
@@ -58,15 +60,7 @@ final class POP3MaildropOpening {
 
     func start(_ completion: @escaping (Outcome) -> Void) {
         self.completion = completion
-        // Asked while the servers are: what it says is fresher than what any of them lists.
-        let (log, user) = (deletionLog, user)
-        eventLoop.makeFutureWithTask { (await log.deletedIDs(of: user), await log.serversOutOfTouch()) }
-            .assumeIsolated().whenSuccess { deleted, outOfTouch in
-                self.deleted = deleted
-                self.outOfTouch = Set(
-                    self.settings.servers.indices.filter { outOfTouch.contains(self.settings.servers[$0].name) })
-                self.decide()
-            }
+        askLog(since: nil)
         for opening in openings {
             if health.isSkipped(opening.server) {
                 answered(opening.server, .leftOut(.otherwise, "skipped: it could not be reached before"))
@@ -77,6 +71,18 @@ final class POP3MaildropOpening {
                 }
             }
         }
+    }
+
+    private func askLog(since: ContinuousClock.Instant?) {
+        let (log, user) = (deletionLog, user)
+        deleted = nil
+        eventLoop.makeFutureWithTask { (await log.deletedIDs(of: user, since: since), await log.serversOutOfTouch()) }
+            .assumeIsolated().whenSuccess { deleted, outOfTouch in
+                self.deleted = deleted
+                self.outOfTouch = Set(
+                    self.settings.servers.indices.filter { outOfTouch.contains(self.settings.servers[$0].name) })
+                self.decide()
+            }
     }
 
     /// Closes all connections; no outcome comes any more.
@@ -129,14 +135,20 @@ final class POP3MaildropOpening {
         case .unavailable: finish(.unavailable)
         case .accepted:
             guard let deleted else { return }
+            let maildrop = MergedMaildrop(
+                listings: listings, preference: settings.preference, deleted: deleted, outOfTouch: outOfTouch)
+            // A message that some server lacks may have been deleted a moment ago, and this be a copy that came late:
+            // what is on record now decides, not what was up to `poll` ago.
+            if !isLogFresh, maildrop.lacksCopies(on: settings.servers.count) {
+                isLogFresh = true
+                return askLog(since: .now)
+            }
             // Slow to answer a password that others found right. Wrong ones are delayed on purpose (facts 44): who
             // guesses passwords shall not have a server skipped for everybody.
             for (server, reason) in silent { health.failed(server, reason: reason) }
             let servers = openings.filter { answers[$0.server] == .accepted }.map {
                 POP3SessionServer(index: $0.server, backend: $0.backend)
             }
-            let maildrop = MergedMaildrop(
-                listings: listings, preference: settings.preference, deleted: deleted, outOfTouch: outOfTouch)
             finish(.opened(maildrop, servers))
         }
     }

@@ -19,6 +19,8 @@ final class POP3Update {
     private var confirmations = 0
     /// Deletions that were put on record before the client's answer.
     private(set) var recorded = 0
+    /// When every proxy knows of what was recorded.
+    private var knownEverywhere: ContinuousClock.Instant?
     private var answersDue = 0
     private var deadline: Scheduled<Void>?
     /// Keeps itself until it is done: the client may have gone after its QUIT, which counts all the same.
@@ -87,22 +89,28 @@ final class POP3Update {
     private func record(_ completion: @escaping (Bool) -> Void) {
         let log = self.log
         let deletions = self.deletions
-        eventLoop.makeFutureWithTask { () async -> Bool in
-            do throws(DeletionLogError) {
-                try await log.record(deletions)
-                return true
-            } catch {
-                return false
-            }
+        eventLoop.makeFutureWithTask { () async -> ContinuousClock.Instant? in
+            try? await log.record(deletions)
         }.assumeIsolated().whenComplete { result in
-            let isRecorded = (try? result.get()) ?? false
-            if isRecorded { self.recorded = self.deletions.ids.count }
-            completion(isRecorded)
+            let time = (try? result.get()) ?? nil
+            if let time {
+                self.recorded = self.deletions.ids.count
+                self.knownEverywhere = time
+            }
+            completion(time != nil)
         }
     }
 
     private func finish(_ complete: Bool) {
         for server in servers { server.backend.close() }
+        // Where some server confirmed, the messages are not on all of them, and the next login asks the journals anew.
+        // Where none did, all may still list them: then the answer waits until no proxy goes by an older reading.
+        let wait = confirmations > 0 ? .zero : knownEverywhere.map { ContinuousClock.now.duration(to: $0) } ?? .zero
+        guard complete, wait > .zero else { return answer(complete) }
+        eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(wait)) { self.answer(true) }
+    }
+
+    private func answer(_ complete: Bool) {
         completion?(complete)
         completion = nil
         itself = nil

@@ -54,6 +54,8 @@ public actor JournalKeeper: DeletionLog {
     private var batch = PendingBatch()
     private var lastWrite: ContinuousClock.Instant?
     private var isWriteScheduled = false
+    /// Of what time the journals are wanted by whoever waits for a reading.
+    private var wanted: ContinuousClock.Instant?
 
     /// - Parameters:
     ///   - stores: one per mailbox server, in configuration order, at most 64.
@@ -86,14 +88,31 @@ public actor JournalKeeper: DeletionLog {
         while !Task.isCancelled {
             await read(server)
             if journals[server].isReadable { await maintain(server) }
-            try? await clock.sleep(for: settings.poll)
+            await rest(server)
+        }
+    }
+
+    /// Between two readings: `poll`, or less when somebody wants to know what is there now.
+    private func rest(_ server: Int) async {
+        // However many logins want to know: no server is asked more than twenty times a second.
+        let least = min(settings.poll, .milliseconds(50))
+        try? await clock.sleep(for: least)
+        if let wanted, journals[server].isOlder(than: wanted) { return }
+        let clock = self.clock
+        let more = settings.poll - least
+        let sleeper = Task { try? await clock.sleep(for: more) }
+        journals[server].sleeper = sleeper
+        await withTaskCancellationHandler {
+            _ = await sleeper.value
+        } onCancel: {
+            sleeper.cancel()
         }
     }
 
     // MARK: what sessions ask
 
-    public func deletedIDs(of user: String) async -> Set<MaildropID> {
-        await waitForReadings()
+    public func deletedIDs(of user: String, since: ContinuousClock.Instant?) async -> Set<MaildropID> {
+        await waitForReadings(since: since)
         return Set(union.deleted(by: user, since: oldestTime).map(\.description))
     }
 
@@ -109,7 +128,8 @@ public actor JournalKeeper: DeletionLog {
     /// Entries older than this count no more.
     var oldestTime: Int { touch.time(now: wallClock()) - settings.expire }
 
-    public func record(_ deletions: Deletions) async throws(DeletionLogError) {
+    @discardableResult
+    public func record(_ deletions: Deletions) async throws(DeletionLogError) -> ContinuousClock.Instant {
         // Entries could still be written by LMTP, but what cannot be read hides nothing (design §6).
         guard canRecord, take(deletions) else { throw .unavailable }
         let isDurable = await withCheckedContinuation { continuation in
@@ -117,6 +137,9 @@ public actor JournalKeeper: DeletionLog {
             scheduleWrite()
         }
         if !isDurable { throw .unavailable }
+        // A login makes do with a reading that is no older than `poll` (design §6): one that began before this entry was
+        // there is too old by then.
+        return clock.now + settings.poll
     }
 
     /// Deletions that wait to be written.
@@ -198,11 +221,21 @@ public actor JournalKeeper: DeletionLog {
 
     // MARK: waiting
 
-    /// A login that finds a reading older than `poll` waits for a new one; not for a journal that cannot be read.
-    private func waitForReadings() async {
+    /// A login that finds a reading older than `poll`, or than what it asks for, waits for a new one; not for a journal that
+    /// cannot be read.
+    private func waitForReadings(since: ContinuousClock.Instant?) async {
         let deadline = clock.now + settings.patience
-        while clock.now < deadline, journals.contains(where: { $0.isStale(now: clock.now, limit: settings.poll) }) {
-            try? await clock.sleep(for: .milliseconds(20))
+        if let since {
+            wanted = max(wanted ?? since, since)
+            for server in stores.indices where journals[server].isOlder(than: since) {
+                journals[server].sleeper?.cancel()
+            }
+        }
+        func isDue(_ journal: JournalState) -> Bool {
+            journal.isStale(now: clock.now, limit: settings.poll) || since.map(journal.isOlder) ?? false
+        }
+        while clock.now < deadline, journals.contains(where: isDue) {
+            try? await clock.sleep(for: .milliseconds(since == nil ? 20 : 2))
         }
     }
 }

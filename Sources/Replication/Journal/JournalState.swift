@@ -23,6 +23,8 @@ struct JournalState {
     var wasTried = false
     var lastRepair: ContinuousClock.Instant?
     private var lastReading: ContinuousClock.Instant?
+    /// Ends the rest before the next reading when it is cancelled.
+    var sleeper: Task<Void?, Never>?
     /// Time between readings that both succeeded, with none that failed between them.
     private(set) var uptime = Duration.zero
     /// The last attempt to read it that has ended: when it began and ended, and whether the server refused the login.
@@ -59,6 +61,12 @@ struct JournalState {
         if isReadable || !wasTried { log("journal cannot be read") }
         isReadable = false
         wasTried = true
+    }
+
+    /// Whether the journal can be read, and was last read before that time.
+    func isOlder(than time: ContinuousClock.Instant) -> Bool {
+        guard isReadable, let lastReading else { return false }
+        return lastReading < time
     }
 
     func isStale(now: ContinuousClock.Instant, limit: Duration) -> Bool {

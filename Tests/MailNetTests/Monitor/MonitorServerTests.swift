@@ -177,8 +177,8 @@ import Testing
     @Test(arguments: ["", "GET / HTTP/1.1\r\nHost:"])
     func `a client that is too slow is told so and closed`(start: String) async throws {
         var limits = MonitorServer.Limits()
-        limits.request = .milliseconds(500)
-        limits.linger = .milliseconds(200)
+        limits.request = .seconds(2)
+        limits.linger = .seconds(2)
         try await Self.run(limits) { address, server in
             let client = try await POP3TestClient.connect(to: address)
             try await client.send(start)

@@ -9,11 +9,18 @@ import Testing
 final class WillingLog: DeletionLog {
     let recorded = Mutex<[Deletions]>([])
     let confirmed = Mutex<[Deletions]>([])
+    /// Until all proxies know of a record.
+    private let delay: Duration
 
-    func deletedIDs(of user: String) async -> Set<MaildropID> { [] }
+    init(delay: Duration = .zero) {
+        self.delay = delay
+    }
 
-    func record(_ deletions: Deletions) async throws(DeletionLogError) {
+    func deletedIDs(of user: String, since: ContinuousClock.Instant?) async -> Set<MaildropID> { [] }
+
+    func record(_ deletions: Deletions) async throws(DeletionLogError) -> ContinuousClock.Instant {
         recorded.withLock { $0.append(deletions) }
+        return .now + delay
     }
 
     func noteConfirmed(_ deletions: Deletions) {
@@ -22,6 +29,26 @@ final class WillingLog: DeletionLog {
 
     func serversOutOfTouch() async -> Set<String> { [] }
 
+    func watchedUptime() async -> [String: Duration] { [:] }
+}
+
+/// A log whose last entry came after the reading that it answers from, unless it is asked for a newer one.
+private final class LateLog: DeletionLog {
+    private let ids: Set<MaildropID>
+    let questions = Mutex(0)
+
+    init(ids: Set<MaildropID>) {
+        self.ids = ids
+    }
+
+    func deletedIDs(of user: String, since: ContinuousClock.Instant?) async -> Set<MaildropID> {
+        questions.withLock { $0 += 1 }
+        return since == nil ? [] : ids
+    }
+
+    func record(_ deletions: Deletions) async throws(DeletionLogError) -> ContinuousClock.Instant { .now }
+    func noteConfirmed(_ deletions: Deletions) {}
+    func serversOutOfTouch() async -> Set<String> { [] }
     func watchedUptime() async -> [String: Duration] { [:] }
 }
 
@@ -104,6 +131,46 @@ final class WillingLog: DeletionLog {
             #expect(fixture.servers[0].uniqueIDs == [stamp("a")])
         }
         #expect(log.recorded.withLock { $0 } == [Deletions(user: "u@example.com", ids: [stamp("b")])])
+    }
+
+    /// All servers list the message still, so that no proxy has a reason to ask the journals anew.
+    @Test func `where no server confirms, the client hears of success when every proxy knows of the record`()
+        async throws
+    {
+        var bad = script("a")
+        bad.faults["QUIT"] = .close
+        let log = WillingLog(delay: .milliseconds(600))
+        try await POP3ProxyFixture.run([bad, bad], deletionLog: log, settings: quick) { fixture in
+            let client = try await fixture.loggedIn()
+            _ = try await client.command("DELE 1")
+            let asked = ContinuousClock.now
+            #expect(try await client.command("QUIT") == done)
+            #expect(asked.duration(to: .now) >= .milliseconds(600))
+        }
+        #expect(log.recorded.withLock { $0 } == [Deletions(user: "u@example.com", ids: [stamp("a")])])
+    }
+
+    /// The deletion is on record just after the login asked for the first time.
+    @Test(arguments: [("a", 1), ("ab", 2)])
+    func `a message that some server lacks is shown only when the newest record does not name it`(
+        first: String, count: Int
+    ) async throws {
+        let log = LateLog(ids: [stamp("b")])
+        try await POP3ProxyFixture.run([script(first), script("ab")], deletionLog: log) { fixture in
+            let client = try await fixture.loggedIn()
+            #expect(try await client.command("STAT").hasPrefix("+OK \(count) "))
+        }
+        // What all servers hold nobody has deleted: that costs no question.
+        #expect(log.questions.withLock { $0 } == (count == 1 ? 2 : 1))
+    }
+
+    @Test func `of what a server that is down may hold, the newest record decides`() async throws {
+        let log = LateLog(ids: [stamp("a")])
+        try await POP3ProxyFixture.run([script("ab"), script("ab")], deletionLog: log) { fixture in
+            await fixture.servers[1].stop()
+            let client = try await fixture.loggedIn()
+            #expect(try await client.command("STAT").hasPrefix("+OK 1 "))
+        }
     }
 
     @Test func `what all confirm is noted`() async throws {

@@ -7,8 +7,8 @@ import Testing
 private struct RefusedLog: DeletionLog {
     let servers: Set<String>
 
-    func deletedIDs(of user: String) async -> Set<MaildropID> { [] }
-    func record(_ deletions: Deletions) async throws(DeletionLogError) {}
+    func deletedIDs(of user: String, since: ContinuousClock.Instant?) async -> Set<MaildropID> { [] }
+    func record(_ deletions: Deletions) async throws(DeletionLogError) -> ContinuousClock.Instant { .now }
     func noteConfirmed(_ deletions: Deletions) {}
     func serversOutOfTouch() async -> Set<String> { [] }
     func watchedUptime() async -> [String: Duration] { [:] }

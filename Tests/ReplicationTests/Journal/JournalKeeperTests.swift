@@ -89,16 +89,18 @@ private func makeID(_ number: Int) -> String {
     private let b = MemoryJournal("b")
 
     private func keeper(
-        expire: Int = 864_000, at time: Int = now, patience: Duration = .seconds(2)
+        expire: Int = 864_000, at time: Int = now, patience: Duration = .seconds(2),
+        poll: Duration = .milliseconds(20)
     ) -> JournalKeeper {
         JournalKeeper(
             stores: [a, b], key: key,
             settings: .init(
-                mailbox: "j@x", host: "p", expire: expire, poll: .milliseconds(20), patience: patience,
+                mailbox: "j@x", host: "p", expire: expire, poll: poll, patience: patience,
                 repairInterval: .milliseconds(50)),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, wallClock: { time })
     }
 
+    @discardableResult
     private func running<R>(_ keeper: JournalKeeper, _ body: () async throws -> R) async rethrows -> R {
         let task = Task { await keeper.run() }
         defer { task.cancel() }
@@ -154,6 +156,43 @@ private func makeID(_ number: Int) -> String {
         await running(second) {
             #expect(await second.deletedIDs(of: "u1@x") == [makeID(1)])
             #expect(await second.deletedIDs(of: "u2@x").isEmpty)
+        }
+    }
+
+    /// Two proxies whose readings are good for a while.
+    private func betweenReadings(
+        poll: Duration, _ body: (JournalKeeper, JournalKeeper) async throws -> Void
+    ) async throws {
+        let first = keeper(poll: poll)
+        let second = keeper(poll: poll)
+        try await running(first) {
+            try await running(second) {
+                for keeper in [first, second] { #expect(await keeper.deletedIDs(of: "u1@x").isEmpty) }
+                try await body(first, second)
+            }
+        }
+    }
+
+    @Test func `from the time that record tells on, another proxy knows of the deletion`() async throws {
+        try await betweenReadings(poll: .milliseconds(300)) { first, second in
+            let known = try await first.record(Deletions(user: "u1@x", ids: [makeID(1)]))
+            try await ContinuousClock().sleep(until: known)
+            #expect(await second.deletedIDs(of: "u1@x") == [makeID(1)])
+        }
+    }
+
+    @Test func `who asks for what is on record now gets it without waiting for the next reading`() async throws {
+        try await betweenReadings(poll: .seconds(30)) { first, second in
+            try await first.record(Deletions(user: "u1@x", ids: [makeID(1)]))
+            #expect(await second.deletedIDs(of: "u1@x") == [], "what this is about")
+            #expect(await second.deletedIDs(of: "u1@x", since: .now) == [makeID(1)])
+            // The other way round; each may write once in a while only.
+            try await second.record(Deletions(user: "u2@x", ids: [makeID(2)]))
+            #expect(await first.deletedIDs(of: "u2@x", since: .now) == [makeID(2)])
+            // Nobody waits for a journal that cannot be read.
+            a.state.withLock { $0.isDown = true }
+            _ = await second.deletedIDs(of: "u1@x", since: .now)
+            #expect(await second.deletedIDs(of: "u1@x", since: .now) == [makeID(1)])
         }
     }
 

@@ -13,8 +13,12 @@ private final class MemoryLog: DeletionLog {
     }
     let state = Mutex(State())
 
-    func deletedIDs(of user: String) async -> Set<MaildropID> { state.withLock(\.deleted) }
-    func record(_ deletions: Deletions) async throws(DeletionLogError) { throw .unavailable }
+    func deletedIDs(of user: String, since: ContinuousClock.Instant?) async -> Set<MaildropID> {
+        state.withLock(\.deleted)
+    }
+    func record(_ deletions: Deletions) async throws(DeletionLogError) -> ContinuousClock.Instant {
+        throw .unavailable
+    }
     func noteConfirmed(_ deletions: Deletions) {}
     func serversOutOfTouch() async -> Set<String> { state.withLock(\.outOfTouch) }
     func watchedUptime() async -> [String: Duration] { state.withLock(\.uptime) }
