@@ -7,7 +7,7 @@ import Replication
 struct DNS: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "dns",
-        abstract: "Print the DNS records that the cluster needs.",
+        abstract: "Print the DNS records that the cluster needs, or what must change on a name server.",
         discussion: """
             MX records for the mail domains, addresses of hubs and proxies, the round-robin set of dns.pop_name, and SRV \
             records by which mail programs find the proxies (RFC 6186). In the formats bind and json only what belongs to \
@@ -81,7 +81,6 @@ struct DNS: AsyncParsableCommand {
         case .nsupdate: print(try await update(records, in: only).text, terminator: "")
         case .autoconfig: break
         }
-        if format != .bind { for note in records.notes(outside: only) { complain("covey dns: \(note)") } }
     }
 
     private func records(

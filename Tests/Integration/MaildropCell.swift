@@ -12,9 +12,9 @@ struct MaildropCell: Sendable {
         case lateAfterAll = "late copy after all confirmed"
         /// The same message lies twice on each server.
         case duplicate = "duplicate copy"
-        /// The proxy's own mailbox server gets yesterday's disk back after the deletion.
+        /// Both mailbox servers get yesterday's disk back after the deletion, one after the other.
         case restored = "restored from a backup"
-        /// The proxy's own mailbox server gets an empty disk after the deletion.
+        /// Both mailbox servers get an empty disk after the deletion, one after the other.
         case empty = "empty disk"
     }
 

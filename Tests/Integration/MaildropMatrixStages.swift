@@ -146,19 +146,20 @@ extension MaildropMatrix {
 
     /// The full comparison: after `covey resync` both servers hold the same messages, octet for octet, both proxies show
     /// just these, and both journals name all deletions.
-    func compare(_ cells: [MaildropCell]) throws {
+    ///
+    /// - Parameter lost: the server that lost something: it is brought up to date first.
+    func compare(_ cells: [MaildropCell], lost: String? = nil) throws {
         // What the journals name goes at a login.
         for proxy in lab.mailboxes {
             try cells.parallelForEach { _ = try self.lab.maildrop(of: $0.user, at: proxy) }
         }
         try waitForEntries(of: cells, on: lab.mailboxes)
-        for server in lab.mailboxes {
-            let output = try lab.attempt(
-                "a",
-                [
-                    "covey", "resync", "--to", server, "--all", "--users", "-", "--master", "resync",
-                    "--password-file", "/etc/covey/master.password",
-                ], input: text(cells.map { $0.user + "\n" }.joined()), seconds: 120)
+        for server in lab.mailboxes.filter({ $0 == lost }) + lab.mailboxes.filter({ $0 != lost }) {
+            var output = try resync(to: server, cells)
+            // What was deleted without an answer, and came back with an old disk, is for the operator to decide.
+            if output.status == 1, isAllUndecided(output.text, cells) {
+                output = try resync(to: server, cells, "--keep")
+            }
             if output.status != 0 { complain(cells[0], "resync to \(server): \(output)") }
         }
         try cells.parallelForEach { cell in
@@ -169,6 +170,29 @@ extension MaildropMatrix {
                 self.complain(cell, "\(error)")
             }
         }
+    }
+
+    private func resync(to server: String, _ cells: [MaildropCell], _ options: String...) throws -> CommandOutput {
+        try lab.attempt(
+            "a",
+            [
+                "covey", "resync", "--to", server, "--all", "--users", "-", "--master", "resync",
+                "--password-file", "/etc/covey/master.password",
+            ] + options, input: text(cells.map { $0.user + "\n" }.joined()), seconds: 120)
+    }
+
+    /// Whether resync found nothing only there but what nobody can tell of.
+    private func isAllUndecided(_ report: String, _ cells: [MaildropCell]) -> Bool {
+        var user = ""
+        for line in report.split(separator: "\n") {
+            let words = line.split(separator: " ").map(String.init)
+            if words.first?.hasSuffix("@example.com:") == true { user = String(words[0].dropLast()) }
+            guard line.hasPrefix("  only on "), let id = words.last else { continue }
+            guard let cell = cells.first(where: { $0.user == user }), self[cell].undecided.contains(id) else {
+                return false
+            }
+        }
+        return true
     }
 
     private func differences(_ cell: MaildropCell) throws -> [String] {

@@ -10,7 +10,7 @@ extension RealServers {
     @Suite(.lab(mailboxes: 2, suffix: "-maildrops", users: MaildropCell.all.count)) struct Maildrops {
         enum Outage: Sendable, CustomTestStringConvertible {
             case missed(MaildropCell.Missed)
-            /// The server of that name gets yesterday's disk back, after all deletions of all cells.
+            /// The server of that name gets yesterday's disk back, after all those deletions.
             case restored(String)
             /// Likewise, an empty disk.
             case empty(String)
@@ -44,19 +44,24 @@ extension RealServers {
             // Also when something else is thrown.
             defer { #expect(matrix.takeComplaints() == []) }
             var cells = MaildropCell.all
+            var lost: String?
             switch outage {
             case .missed(let missed):
                 cells = cells.filter { $0.missed == missed }
                 try matrix.act(missed)
-            // What is meant for one server's disk happens to all users: each is looked at again.
+            // All users' mail was on that disk; these users are looked at.
             case .restored(let server):
+                cells = cells.filter { $0.what == .restored }
+                lost = server
                 try matrix.restore(server)
                 try matrix.readBack(cells)
             case .empty(let server):
+                cells = cells.filter { $0.what == .empty }
+                lost = server
                 try matrix.replaceDisk(of: server)
                 try matrix.readBack(cells)
             }
-            try matrix.compare(cells)
+            try matrix.compare(cells, lost: lost)
             let seconds = Int(-start.timeIntervalSinceNow)
             print("maildrops: \(outage.testDescription): \(cells.count) cells compared, \(seconds) s")
         }

@@ -29,6 +29,9 @@ struct LabTrait: SuiteTrait, TestScoping {
     var milter: [String] = []
     /// Users u1, u2, … at either domain.
     var users = 60
+    var hubs = 2
+    /// With a name server, which the client asks.
+    var dns = false
 
     @TaskLocal fileprivate static var current: Lab?
 
@@ -36,8 +39,8 @@ struct LabTrait: SuiteTrait, TestScoping {
         for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void
     ) async throws {
         let lab = try Lab.up(
-            name: Lab.instanceName(suffix: suffix), mta: mta, mailboxes: mailboxes, smtp: smtp, users: users,
-            bare: bare,
+            name: Lab.instanceName(suffix: suffix), mta: mta, hubs: hubs, mailboxes: mailboxes, smtp: smtp,
+            users: users, bare: bare, dns: dns,
             append: LabTrait.configuration + milter.map { $0 + "\n" }.joined()
                 + (mta == .sendmail ? LabTrait.sendmailKeys : ""))
         defer { lab.down() }
@@ -72,10 +75,11 @@ struct LabTrait: SuiteTrait, TestScoping {
 extension Trait where Self == LabTrait {
     static func lab(
         mailboxes: Int, suffix: String = "", mta: Lab.MTA = .postfix, smtp: [String] = [], bare: Bool = false,
-        milter: [String] = [], users: Int = 60
+        milter: [String] = [], users: Int = 60, hubs: Int = 2, dns: Bool = false
     ) -> Self {
         LabTrait(
-            mailboxes: mailboxes, suffix: suffix, mta: mta, smtp: smtp, bare: bare, milter: milter, users: users)
+            mailboxes: mailboxes, suffix: suffix, mta: mta, smtp: smtp, bare: bare, milter: milter, users: users,
+            hubs: hubs, dns: dns)
     }
 }
 

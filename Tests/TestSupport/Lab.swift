@@ -51,11 +51,12 @@ public final class Lab: Sendable {
     ///   - mta: what the hubs run.
     ///   - smtp: mailbox servers that get their mail by SMTP.
     ///   - bare: hosts that have never heard of Covey, with sshd, for scripts/deploy.
+    ///   - dns: with a name server, the host `ns`, which `client` asks.
     ///   - append: further lines for cluster.toml.
     /// - Throws: `LabFailure` with the hosts' logs.
     public static func up(
         name: String, mta: MTA = .postfix, hubs: Int = 2, mailboxes: Int, smtp: [String] = [], users: Int = 60,
-        bare: Bool = false, append: String = ""
+        bare: Bool = false, dns: Bool = false, append: String = ""
     ) throws
         -> Lab
     {
@@ -64,6 +65,7 @@ public final class Lab: Sendable {
             "up", "--mta", mta.rawValue, "--hubs", "\(hubs)", "--mailboxes", "\(mailboxes)", "--users", "\(users)",
         ]
         if bare { words.append("--bare") }
+        if dns { words.append("--dns") }
         if !smtp.isEmpty { words += ["--smtp", smtp.joined(separator: ",")] }
         let lines = FileManager.default.temporaryDirectory.appendingPathComponent("\(name)-\(UUID().uuidString).toml")
         defer { try? FileManager.default.removeItem(at: lines) }
@@ -79,7 +81,7 @@ public final class Lab: Sendable {
         let hubNames = (1...hubs).map { "mh\($0)" }
         let mailboxNames = (0..<mailboxes).map { String(UnicodeScalar(UInt8(ascii: "a") + UInt8($0))) }
         var addresses: [String: String] = [:]
-        for host in hubNames + mailboxNames + ["client"] {
+        for host in hubNames + mailboxNames + ["client"] + (dns ? ["ns"] : []) {
             addresses[host] = try run(name, ["ip", host], seconds: 20).successful("ip \(host)").line
         }
         return Lab(name: name, mta: mta, hubs: hubNames, mailboxes: mailboxNames, addresses: addresses)

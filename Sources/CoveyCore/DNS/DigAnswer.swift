@@ -22,7 +22,7 @@ public struct DigAnswer: Sendable, Equatable {
     /// - Parameter server: host, port.
     public static func question(_ keys: [DNSRecordSet.Key], to server: Endpoint) -> [String] {
         // Over TCP: no answer is cut. No recursion: what the server itself has is wanted.
-        let options = ["+tcp", "+norecurse", "+noall", "+comments", "+answer", "+time=5", "+tries=2"]
+        let options = ["+tcp", "+norecurse", "+noall", "+comments", "+answer", "+time=3", "+tries=1"]
         return ["dig", "-p", "\(server.port)", "@\(server.host)"]
             + keys.flatMap { ["-q", "\($0.name).", "-t", $0.type] + options }
     }
