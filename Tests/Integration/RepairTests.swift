@@ -49,7 +49,10 @@ extension RealServers {
                 // The line follows with the journal's next reading; and one is enough.
                 try lab.wait(
                     for: "one line about it at \(proxy)",
-                    { lab.log(of: "covey-pop3d", on: proxy).count { $0.contains("has lost touch") } },
+                    {
+                        lab.log(of: "covey-pop3d", on: proxy)
+                            .count { $0.contains("has lost touch") && $0.contains("server=b ") }
+                    },
                     until: { $0 == 1 })
             }
             #expect(try lab.stored(for: user, on: "b").count == 3, "nothing that nobody remembers is removed")
@@ -72,7 +75,8 @@ extension RealServers {
             try lab.expectEqual(user, count: 2)
             for proxy in lab.mailboxes {
                 try lab.wait(for: "b in touch again at \(proxy)") {
-                    lab.log(of: "covey-pop3d", on: proxy).contains { $0.contains("is in touch again") }
+                    lab.log(of: "covey-pop3d", on: proxy)
+                        .contains { $0.contains("is in touch again") && $0.contains("server=b ") }
                 }
                 #expect(try lab.maildrop(of: user, at: proxy) == rest)
             }

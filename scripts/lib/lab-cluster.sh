@@ -150,8 +150,16 @@ set_up() {
         ! speaks_smtp "$host" ||
             in_host "$host" bash -s -- "$host.${LAB_DOMAINS[0]}" "${LAB_DOMAINS[*]}" <"$COVEY_LIB/lab-smtp-mailbox"
         ;;
+    dns) in_host "$host" bash -s -- "$(host_address "$host")" "${LAB_DOMAINS[@]}" <"$COVEY_LIB/lab-bind" ;;
+    client) [[ $LAB_DNS == no ]] || ask_name_server "$host" ;;
     esac
     start_services "$host"
+}
+
+# ask_name_server HOST: it knows the others from DNS and from nothing else.
+ask_name_server() {
+    printf 'nameserver %s\n' "$(host_address ns)" | in_host "$1" tee /etc/resolv.conf >/dev/null
+    printf '127.0.0.1 localhost %s\n' "$1" | in_host "$1" tee /etc/hosts >/dev/null
 }
 
 set_up_postfix() {

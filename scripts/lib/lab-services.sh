@@ -5,9 +5,10 @@
 services() {
     local role
     role=$(host_role "$1")
-    [[ $LAB_BARE == no || $role == client ]] || say sshd
+    [[ $LAB_BARE == no || $role == client || $role == dns ]] || say sshd
     case $role in
     hub) [[ $LAB_PLAIN == yes ]] || say milter; say "$LAB_MTA" ;;
+    dns) say named ;;
     mailbox) say dovecot; ! speaks_smtp "$1" || say postfix; [[ $LAB_PLAIN == yes ]] || say pop3d ;;
     esac
 }

@@ -1,7 +1,7 @@
 extension ProxySnapshot {
     /// What `/metrics` shows.
     public var metrics: [Metric] {
-        trafficMetrics + serverMetrics + journalMetrics + process.metrics
+        trafficMetrics + serverMetrics + journalMetrics + healingMetrics + process.metrics
     }
 
     private var trafficMetrics: [Metric] {
@@ -50,6 +50,16 @@ extension ProxySnapshot {
             counter(
                 "covey_pop3d_failovers_total",
                 "Messages that another mailbox server went on with after this one failed.", figures.failoversFrom),
+        ]
+    }
+
+    private var healingMetrics: [Metric] {
+        guard let healing else { return [] }
+        return [
+            Metric(
+                "covey_pop3d_healed_copies_total", .counter,
+                "Tries to make a copy anew that a mailbox server had lacked for heal_after, by result.", by: "result",
+                [("made", healing.made), ("failed", healing.failed)])
         ]
     }
 

@@ -21,6 +21,8 @@ public struct ProxySnapshot: Sendable {
     public var servers: [Server]
     /// Nil where no journal is kept.
     public var journal: JournalFigures?
+    /// Nil where no journal is kept: nothing is healed without it.
+    public var healing: HealingFigures?
     /// Client connections now, and `pop3.max_connections`.
     public var connections: Int
     public var mostConnections: Int
@@ -30,7 +32,8 @@ public struct ProxySnapshot: Sendable {
 
     public init(
         host: String, now: Int, started: Int, figures: ProxyFigures, servers: [Server], journal: JournalFigures?,
-        connections: Int, mostConnections: Int, isStopping: Bool, process: ProcessFigures
+        healing: HealingFigures? = nil, connections: Int, mostConnections: Int, isStopping: Bool,
+        process: ProcessFigures
     ) {
         self.host = host
         self.now = now
@@ -38,6 +41,7 @@ public struct ProxySnapshot: Sendable {
         self.figures = figures
         self.servers = servers
         self.journal = journal
+        self.healing = healing
         self.connections = connections
         self.mostConnections = mostConnections
         self.isStopping = isStopping
@@ -70,6 +74,12 @@ public struct ProxySnapshot: Sendable {
                     [
                         .init("journal_entries", "Journal entries", $0.entries),
                         .init("journal_pending", "Journal entries waiting", $0.pending),
+                    ]
+                } ?? [])
+                + (healing.map {
+                    [
+                        .init("copies_made_anew", "Missing copies made anew", $0.made),
+                        .init("copies_not_made", "Missing copies not made", $0.failed),
                     ]
                 } ?? []),
             latency: figures.loginLatency, failovers: figures.recentFailovers.reversed())

@@ -20,6 +20,8 @@ public actor Healer: MaildropHealer {
     private let clock = ContinuousClock()
     private let started: ContinuousClock.Instant
     private var ledger: HealingLedger
+    /// For monitoring.
+    public private(set) var figures = HealingFigures()
     /// Sessions under way (the first) or waiting, by the server that lacks something: it gets one copy at a time.
     private var turns: [String: [Turn]] = [:]
 
@@ -118,6 +120,7 @@ public actor Healer: MaildropHealer {
             }
         } else {
             let uptime = await log.watchedUptime()[server] ?? .zero
+            figures.failed += turn.ids.count
             for id in turn.ids { ledger.failed(user, LackingCopy(id: id, server: server), uptime: uptime) }
             logger.warning(
                 "missing copies not made anew",
@@ -141,12 +144,15 @@ public actor Healer: MaildropHealer {
         // Deleted since, through whatever proxy.
         guard !holders.isEmpty else { return ledger.done(user, copy) }
         let problem: String
+        /// Time alone will not mend it.
+        var needsOperator = false
         switch await CopyChoice.find(copy.id, in: holders, key: key) {
         case .proven(let octets):
             // Last of all before it is stored: a journal read now knows of every QUIT that was answered.
-            guard await !log.deletedIDs(of: user).contains(copy.id) else { return ledger.done(user, copy) }
+            guard await !log.deletedIDs(of: user, since: .now).contains(copy.id) else { return ledger.done(user, copy) }
             guard let refusal = await store.store(octets, for: user) else {
                 ledger.done(user, copy)
+                figures.made += 1
                 return logger.notice(
                     "missing copy made anew",
                     metadata: [
@@ -155,13 +161,19 @@ public actor Healer: MaildropHealer {
                     ])
             }
             problem = refusal
-        case .single: problem = "its id does not prove it, and no other server holds a copy to compare it with"
-        case .nameless: problem = "it has neither stamp nor Message-ID; copy it by hand"
+            needsOperator = true
+        case .single:
+            problem = "its id does not prove it, and no other server holds a copy to compare it with"
+            needsOperator = true
+        case .nameless:
+            problem = "it has neither stamp nor Message-ID; copy it by hand"
+            needsOperator = true
         case .none(let reason): problem = reason
         }
         ledger.failed(user, copy, uptime: await log.watchedUptime()[copy.server] ?? .zero)
-        logger.warning(
-            "missing copy not made anew",
+        figures.failed += 1
+        logger.log(
+            level: needsOperator ? .error : .warning, "missing copy not made anew",
             metadata: [
                 "user": "\(user)", "unique.id": "\(copy.id)", "server": "\(copy.server)", "reason": "\(problem)",
             ])

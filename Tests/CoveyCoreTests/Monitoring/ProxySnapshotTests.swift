@@ -10,7 +10,8 @@ import Testing
         ProxySnapshot(
             host: "a", now: 2_000, started: 500, figures: figures,
             servers: ["a", "b"].map { .init(name: $0, isSkipped: skipped.contains($0)) }, journal: journal,
-            connections: connections, mostConnections: 10, isStopping: isStopping,
+            healing: HealingFigures(made: 4, failed: 2), connections: connections, mostConnections: 10,
+            isStopping: isStopping,
             process: .init(processorTime: 0, residentOctets: nil, openFiles: nil, mostFiles: nil, started: 500))
     }
 
@@ -118,6 +119,8 @@ import Testing
             "covey_pop3d_left_out_total{server=\"b\"} 1", "covey_pop3d_left_out_total{server=\"a\"} 0",
             "covey_pop3d_failovers_total{server=\"a\"} 25", "covey_pop3d_journal_entries 7",
             "covey_pop3d_journal_readable{server=\"b\"} 1", "covey_pop3d_server_lost_touch{server=\"b\"} 0",
+            "covey_pop3d_healed_copies_total{result=\"made\"} 4",
+            "covey_pop3d_healed_copies_total{result=\"failed\"} 2",
         ] {
             #expect("\n\(text)".contains("\n\(line)\n"), "\(line)")
         }
