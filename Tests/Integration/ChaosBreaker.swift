@@ -40,7 +40,15 @@ struct ChaosBreaker {
         case .freeze: try lab.freezeDovecot(on: item.host)
         case .fullDisk:
             // Of its own: what is written there is seen below, and nothing more can be.
-            try lab.shell(item.host, "mount --bind /var/vmail /var/vmail && mount -o remount,bind,ro /var/vmail")
+            // Refused (EBUSY) while somebody has a file open for writing there.
+            try lab.shell(
+                item.host,
+                """
+                mount --bind /var/vmail /var/vmail
+                for try in $(seq 200); do mount -o remount,bind,ro /var/vmail 2>/dev/null && exit; sleep 0.05; done
+                umount --lazy /var/vmail
+                exit 1
+                """)
         case .kill: try lab.stop(daemon(of: item.host), on: item.host, signal: "KILL")
         case .holdQueue: try lab.exec(item.host, "postsuper", "-h", "ALL")
         }

@@ -28,7 +28,13 @@ extension RealServers {
             let run = ChaosRun(lab, users: users, seed: UInt64(seed))
             run.start(senders: 6)
             let breaker = ChaosBreaker(lab, run)
-            try breaker.play(schedule)
+            do {
+                try breaker.play(schedule)
+            } catch {
+                // Else they would go on, at the hosts of the labs that come after.
+                try? run.end()
+                throw error
+            }
             try run.end()
             try breaker.healEverything()
 
