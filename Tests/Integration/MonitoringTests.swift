@@ -151,12 +151,6 @@ extension RealServers {
 }
 
 extension Lab {
-    /// What a daemon's /status.json says.
-    fileprivate func status(of host: String, port: Int) throws -> [String: Any] {
-        let text = try exec("client", "curl", "-s", "http://\(address(of: host)):\(port)/status.json")
-        return try JSONSerialization.jsonObject(with: Data(text.octets)) as? [String: Any] ?? [:]
-    }
-
     /// Waits until `covey status` ends so.
     @discardableResult
     fileprivate func waitForStatus(_ exit: Int32) throws -> CommandOutput {

@@ -10,29 +10,8 @@ final class POP3Connection {
     ///   - receiveBuffer: octets that the kernel takes for us; small ones hold the sender back early.
     ///   - seconds: patience for each read and write.
     init(_ address: String, port: UInt16 = 1100, receiveBuffer: Int32? = nil, seconds: Int = 60) throws {
-        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard descriptor >= 0 else { throw LabFailure("socket: \(String(cString: strerror(errno)))") }
-        var patience = timeval(tv_sec: seconds, tv_usec: 0)
-        let size = socklen_t(MemoryLayout<timeval>.size)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, size)
-        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, size)
-        if var receiveBuffer {
-            setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<Int32>.size))
-        }
-        var target = sockaddr_in()
-        target.sin_family = sa_family_t(AF_INET)
-        target.sin_port = port.bigEndian
-        inet_pton(AF_INET, address, &target.sin_addr)
-        let status = withUnsafePointer(to: &target) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
-        guard status == 0 else {
-            let reason = String(cString: strerror(errno))
-            Foundation.close(descriptor)
-            throw LabFailure("connect to \(address):\(port): \(reason)")
-        }
+        descriptor = try LabSocket.connected(
+            to: address, port: port, seconds: seconds, receiveBuffer: receiveBuffer)
     }
 
     deinit { Foundation.close(descriptor) }

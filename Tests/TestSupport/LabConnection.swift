@@ -9,25 +9,7 @@ public final class LabConnection {
     ///   - address: IPv4, as text.
     ///   - seconds: patience for each read and write.
     public init(_ address: String, port: UInt16, seconds: Int) throws {
-        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard descriptor >= 0 else { throw LabFailure("socket: \(String(cString: strerror(errno)))") }
-        var patience = timeval(tv_sec: seconds, tv_usec: 0)
-        let size = socklen_t(MemoryLayout<timeval>.size)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, size)
-        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, size)
-        var target = sockaddr_in()
-        target.sin_family = sa_family_t(AF_INET)
-        target.sin_port = port.bigEndian
-        inet_pton(AF_INET, address, &target.sin_addr)
-        let status = withUnsafePointer(to: &target) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
-        guard status == 0 else {
-            let reason = String(cString: strerror(errno))
-            throw LabFailure("connect to \(address):\(port): \(reason)")
-        }
+        descriptor = try LabSocket.connected(to: address, port: port, seconds: seconds)
     }
 
     deinit { close(descriptor) }
