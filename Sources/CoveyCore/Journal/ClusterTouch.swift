@@ -5,7 +5,8 @@
 /// server: it may hold messages whose deletion nobody remembers. A journal without heartbeats counts from the oldest
 /// heartbeat of any server: new with a new cluster, lost or empty in one that has been running. A server that has lost
 /// touch gets no heartbeats, and a gap between two of its heartbeats tells the same, in case a proxy wrote one before it
-/// knew: only the mark that `covey resync` leaves makes good what lies before it.
+/// knew: only the mark that `covey resync` leaves makes good what lies before it. A gap in which no other server has a
+/// heartbeat is none: nobody was away where `expire` was made shorter, and heartbeats came by the old one.
 ///
 /// Time goes by the heartbeats, not by clocks: each is at most two intervals later than the newest before it, so that
 /// neither a clock that is wrong nor a cluster that was switched off for weeks makes entries expire at once.
@@ -75,7 +76,10 @@ public struct ClusterTouch: Sendable {
         let due = newest - limit
         let points = history(of: server, now: now)
         guard let last = points.last else { return birth(now: now) < due }
-        return last < due || zip(points, points.dropFirst()).contains { $1 - $0 > limit }
+        return last < due
+            || zip(points, points.dropFirst()).contains { begin, end in
+                end - begin > limit && wasMissed(server, between: begin, and: end)
+            }
     }
 
     /// The newest heartbeat or mark of a server that can be believed.
@@ -108,6 +112,13 @@ public struct ClusterTouch: Sendable {
 
     private func newest(now: Int) -> Int? {
         journals.lazy.flatMap(\.heartbeats).filter { isBelievable($0, now: now) }.max()
+    }
+
+    /// Whether some other server has a heartbeat between two of this one's.
+    private func wasMissed(_ server: Int, between begin: Int, and end: Int) -> Bool {
+        journals.indices.contains { other in
+            other != server && journals[other].heartbeats.contains { begin < $0 && $0 < end }
+        }
     }
 
     private func birth(now: Int) -> Int {

@@ -47,6 +47,15 @@ private let now = 1_764_000_000
         #expect((touch.heartbeatDue(1, now: now + 3 * day, patience: 0) == nil) == isLost, "\(name)")
     }
 
+    @Test func `where expire was made shorter, heartbeats that came by the old one are no gaps`() {
+        let all = touch([[0, 1, 2, 3], [0, 1, 2, 3]], expire: day)
+        #expect(!all.hasLostTouch(0, now: now) && !all.hasLostTouch(1, now: now))
+        #expect(all.heartbeatDue(1, now: now + day, patience: 0) != nil)
+        // One that was away meanwhile has lost it all the same.
+        let one = touch([[0, 1, 2, 3], [0, 3]], expire: day)
+        #expect(!one.hasLostTouch(0, now: now) && one.hasLostTouch(1, now: now))
+    }
+
     @Test func `a heartbeat of another server has no effect`() {
         var touch = touch([Array(0...10), [8]])
         touch.add(.init(.heartbeat, server: "a", time: now), foundOn: 1)
