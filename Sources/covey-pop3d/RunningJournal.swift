@@ -69,8 +69,8 @@ final class RunningJournal: DeletionLog {
     /// For monitoring.
     var figures: JournalFigures { get async { await keeper.figures } }
 
-    func noteConfirmed(_ deletions: Deletions) {
-        keeper.noteConfirmed(deletions)
+    func noteConfirmed(_ deletions: Deletions) async {
+        await keeper.noteConfirmed(deletions)
     }
 
     func serversOutOfTouch() async -> Set<String> {

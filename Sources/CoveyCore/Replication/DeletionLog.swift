@@ -18,7 +18,7 @@ public enum DeletionLogError: Error, Sendable, Equatable {
 /// Where deletions go that a mailbox server missed, so that they are carried out later, by whatever proxy (design §6).
 ///
 /// In QUIT the proxy calls `record` with what is known to be missing before it deletes anything; after the deletions
-/// with what was not confirmed; `noteConfirmed` with the rest, for which nobody waits.
+/// with what was not confirmed; `noteConfirmed` with the rest, for which it waits a moment only.
 public protocol DeletionLog: Sendable {
     /// Ids of the user's messages that are deleted, wherever a copy may turn up.
     ///
@@ -33,7 +33,9 @@ public protocol DeletionLog: Sendable {
     func record(_ deletions: Deletions) async throws(DeletionLogError) -> ContinuousClock.Instant
 
     /// Takes deletions that every configured server confirmed: a late copy may still bring the message back.
-    func noteConfirmed(_ deletions: Deletions)
+    ///
+    /// Returns when they are durable, or cannot be made so. They are written all the same when nobody waits any more.
+    func noteConfirmed(_ deletions: Deletions) async
 
     /// Names of mailbox servers that have lost touch: they may hold messages whose deletion nobody remembers (design §6).
     func serversOutOfTouch() async -> Set<String>
@@ -66,7 +68,7 @@ public struct NoDeletionLog: DeletionLog {
         throw .unavailable
     }
 
-    public func noteConfirmed(_ deletions: Deletions) {}
+    public func noteConfirmed(_ deletions: Deletions) async {}
 
     public func serversOutOfTouch() async -> Set<String> { [] }
 

@@ -65,7 +65,7 @@ extension POP3ClientHandler {
             return workDone(session.updated(complete: true, reply: &reply), end: .quit)
         }
         let update = POP3Update(
-            plan: plan, user: user, servers: servers, log: shared.deletionLog, limit: shared.settings.times.update,
+            plan: plan, user: user, servers: servers, log: shared.deletionLog, times: shared.settings.times,
             eventLoop: context.eventLoop)
         // From here on the update owns the connections: the client may go.
         servers = []

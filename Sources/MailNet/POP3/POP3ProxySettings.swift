@@ -35,6 +35,8 @@ public struct POP3ProxySettings: Sendable {
         public var response: TimeAmount = .seconds(20)
         /// For all deletions of one QUIT on one server.
         public var update: TimeAmount = .seconds(60)
+        /// For the journal entry of deletions that every server has confirmed. It is written once in `journal.poll`.
+        public var note: TimeAmount = .seconds(3)
         /// Silence towards a server after which it gets a NOOP; Dovecot ends sessions after 10 minutes.
         public var keepAlive: TimeAmount = .minutes(2)
         /// Between two probes of a server that logins skip.

@@ -8,12 +8,15 @@ internal import NIOCore
 /// 1. What is known to be missing on an absent server is recorded. 2. DELE and QUIT go to all servers at once.
 /// 3. What was not confirmed is recorded. Only then the client hears +OK. Where a record is needed and cannot be had in
 /// step 1, nothing is removed anywhere.
+///
+/// What all confirmed is recorded before +OK too, unless that takes long: a sender's retry or a thawed server may store a
+/// copy anew, and if this proxy died before it wrote the entry, nobody would know any more that the message was deleted.
 final class POP3Update {
     private let plan: DeletionPlan
     private let deletions: Deletions
     private let servers: [POP3SessionServer]
     private let log: any DeletionLog
-    private let limit: TimeAmount
+    private let times: POP3ProxySettings.Times
     private let eventLoop: any EventLoop
     private var completion: ((Bool) -> Void)?
     private var confirmations = 0
@@ -27,14 +30,14 @@ final class POP3Update {
     private var itself: POP3Update?
 
     init(
-        plan: DeletionPlan, user: String, servers: [POP3SessionServer], log: any DeletionLog, limit: TimeAmount,
-        eventLoop: any EventLoop
+        plan: DeletionPlan, user: String, servers: [POP3SessionServer], log: any DeletionLog,
+        times: POP3ProxySettings.Times, eventLoop: any EventLoop
     ) {
         self.plan = plan
         self.deletions = Deletions(user: user, ids: plan.ids)
         self.servers = servers.filter { $0.backend.isAlive }
         self.log = log
-        self.limit = limit
+        self.times = times
         self.eventLoop = eventLoop
     }
 
@@ -51,7 +54,7 @@ final class POP3Update {
     private func removeEverywhere() {
         guard !servers.isEmpty else { return recordUnconfirmed() }
         answersDue = servers.count
-        deadline = eventLoop.assumeIsolated().scheduleTask(in: limit) {
+        deadline = eventLoop.assumeIsolated().scheduleTask(in: times.update) {
             for server in self.servers { server.backend.close() }
         }
         for server in servers { remove(on: server) }
@@ -79,10 +82,20 @@ final class POP3Update {
         deadline?.cancel()
         if confirmations == servers.count && !servers.isEmpty {
             // Where a server was known to be missed the record was made in the first step.
-            if !plan.needsRecordFirst { log.noteConfirmed(deletions) }
-            finish(true)
+            if plan.needsRecordFirst { finish(true) } else { noteConfirmed() }
         } else {
             record { self.finish($0) }
+        }
+    }
+
+    private func noteConfirmed() {
+        let log = self.log
+        let deletions = self.deletions
+        // Gone from every server: that is true whatever becomes of the entry.
+        deadline = eventLoop.assumeIsolated().scheduleTask(in: times.note) { self.finish(true) }
+        eventLoop.makeFutureWithTask { await log.noteConfirmed(deletions) }.assumeIsolated().whenComplete { _ in
+            self.deadline?.cancel()
+            self.finish(true)
         }
     }
 
@@ -102,6 +115,7 @@ final class POP3Update {
     }
 
     private func finish(_ complete: Bool) {
+        guard completion != nil else { return }
         for server in servers { server.backend.close() }
         // Where some server confirmed, the messages are not on all of them, and the next login asks the journals anew.
         // Where none did, all may still list them: then the answer waits until no proxy goes by an older reading.

@@ -132,11 +132,7 @@ public actor JournalKeeper: DeletionLog {
     public func record(_ deletions: Deletions) async throws(DeletionLogError) -> ContinuousClock.Instant {
         // Entries could still be written by LMTP, but what cannot be read hides nothing (design §6).
         guard canRecord, take(deletions) else { throw .unavailable }
-        let isDurable = await withCheckedContinuation { continuation in
-            batch.waiters.append(continuation)
-            scheduleWrite()
-        }
-        if !isDurable { throw .unavailable }
+        if await !written() { throw .unavailable }
         // A login makes do with a reading that is no older than `poll` (design §6): one that began before this entry was
         // there is too old by then.
         return clock.now + settings.poll
@@ -145,12 +141,17 @@ public actor JournalKeeper: DeletionLog {
     /// Deletions that wait to be written.
     var pendingDeletions: Int { batch.entries.reduce(0) { $0 + $1.ids.count } }
 
-    public nonisolated func noteConfirmed(_ deletions: Deletions) {
-        Task { await self.note(deletions) }
+    public func noteConfirmed(_ deletions: Deletions) async {
+        guard take(deletions) else { return }
+        _ = await written()
     }
 
-    private func note(_ deletions: Deletions) {
-        if take(deletions) { scheduleWrite() }
+    /// Waits until what was taken is written: whether that is durable.
+    private func written() async -> Bool {
+        await withCheckedContinuation { continuation in
+            batch.waiters.append(continuation)
+            scheduleWrite()
+        }
     }
 
     /// Whether anything can be put on record now, as far as is known.

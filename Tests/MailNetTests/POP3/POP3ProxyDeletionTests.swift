@@ -11,9 +11,12 @@ final class WillingLog: DeletionLog {
     let confirmed = Mutex<[Deletions]>([])
     /// Until all proxies know of a record.
     private let delay: Duration
+    /// How long it takes to note what was confirmed.
+    private let slowness: Duration
 
-    init(delay: Duration = .zero) {
+    init(delay: Duration = .zero, slowness: Duration = .zero) {
         self.delay = delay
+        self.slowness = slowness
     }
 
     func deletedIDs(of user: String, since: ContinuousClock.Instant?) async -> Set<MaildropID> { [] }
@@ -23,7 +26,8 @@ final class WillingLog: DeletionLog {
         return .now + delay
     }
 
-    func noteConfirmed(_ deletions: Deletions) {
+    func noteConfirmed(_ deletions: Deletions) async {
+        try? await Task.sleep(for: slowness)
         confirmed.withLock { $0.append(deletions) }
     }
 
@@ -47,7 +51,7 @@ private final class LateLog: DeletionLog {
     }
 
     func record(_ deletions: Deletions) async throws(DeletionLogError) -> ContinuousClock.Instant { .now }
-    func noteConfirmed(_ deletions: Deletions) {}
+    func noteConfirmed(_ deletions: Deletions) async {}
     func serversOutOfTouch() async -> Set<String> { [] }
     func watchedUptime() async -> [String: Duration] { [:] }
 }
@@ -173,15 +177,26 @@ private final class LateLog: DeletionLog {
         }
     }
 
-    @Test func `what all confirm is noted`() async throws {
-        let log = WillingLog()
+    @Test func `what all confirm is on record before the client hears of it`() async throws {
+        let log = WillingLog(slowness: .milliseconds(300))
         try await POP3ProxyFixture.run([script("ab"), script("ab")], deletionLog: log) { fixture in
             let client = try await fixture.loggedIn()
             _ = try await client.command("DELE 1")
             #expect(try await client.command("QUIT") == done)
+            #expect(log.confirmed.withLock { $0 } == [Deletions(user: "u@example.com", ids: [stamp("a")])])
         }
         #expect(log.recorded.withLock { $0 } == [])
-        #expect(log.confirmed.withLock { $0 } == [Deletions(user: "u@example.com", ids: [stamp("a")])])
+    }
+
+    @Test func `what all confirm is done, even if the record of it takes for ever`() async throws {
+        let log = WillingLog(slowness: .seconds(3600))
+        func hasty(_ settings: inout POP3ProxySettings) { settings.times.note = .milliseconds(200) }
+        try await POP3ProxyFixture.run([script("ab"), script("ab")], deletionLog: log, settings: hasty) { fixture in
+            let client = try await fixture.loggedIn()
+            _ = try await client.command("DELE 1")
+            #expect(try await client.command("QUIT") == done)
+            #expect(fixture.servers.allSatisfy { $0.uniqueIDs == [stamp("b")] })
+        }
     }
 
     @Test func `a client that goes after its QUIT has its deletions done`() async throws {

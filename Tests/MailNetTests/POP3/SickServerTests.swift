@@ -9,7 +9,7 @@ private struct RefusedLog: DeletionLog {
 
     func deletedIDs(of user: String, since: ContinuousClock.Instant?) async -> Set<MaildropID> { [] }
     func record(_ deletions: Deletions) async throws(DeletionLogError) -> ContinuousClock.Instant { .now }
-    func noteConfirmed(_ deletions: Deletions) {}
+    func noteConfirmed(_ deletions: Deletions) async {}
     func serversOutOfTouch() async -> Set<String> { [] }
     func watchedUptime() async -> [String: Duration] { [:] }
     func isLoginRefused(at server: String, since: ContinuousClock.Instant) async -> Bool { servers.contains(server) }

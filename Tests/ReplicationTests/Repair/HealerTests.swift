@@ -19,7 +19,7 @@ private final class MemoryLog: DeletionLog {
     func record(_ deletions: Deletions) async throws(DeletionLogError) -> ContinuousClock.Instant {
         throw .unavailable
     }
-    func noteConfirmed(_ deletions: Deletions) {}
+    func noteConfirmed(_ deletions: Deletions) async {}
     func serversOutOfTouch() async -> Set<String> { state.withLock(\.outOfTouch) }
     func watchedUptime() async -> [String: Duration] { state.withLock(\.uptime) }
 }
