@@ -18,7 +18,7 @@ struct ChaosBreaker {
             Background {
                 for item in schedule.items where item.host == host {
                     sleep(until: item.begin)
-                    try apply(item)
+                    guard try apply(item) else { continue }
                     sleep(until: item.end)
                     try repair(item)
                 }
@@ -32,7 +32,8 @@ struct ChaosBreaker {
         while run.now < time { usleep(50_000) }
     }
 
-    private func apply(_ item: ChaosSchedule.Item) throws {
+    /// False where it could not be done: then nothing is broken.
+    private func apply(_ item: ChaosSchedule.Item) throws -> Bool {
         run.note(.fault("\(item.fault)"), at: item.host)
         switch item.fault {
         case .powerOff: try lab.powerOff(item.host)
@@ -41,17 +42,27 @@ struct ChaosBreaker {
         case .fullDisk:
             // Of its own: what is written there is seen below, and nothing more can be.
             // Refused (EBUSY) while somebody has a file open for writing there.
-            try lab.shell(
+            let outcome = try lab.attempt(
                 item.host,
-                """
-                mount --bind /var/vmail /var/vmail
-                for try in $(seq 200); do mount -o remount,bind,ro /var/vmail 2>/dev/null && exit; sleep 0.05; done
-                umount --lazy /var/vmail
-                exit 1
-                """)
+                [
+                    "sh", "-c",
+                    """
+                    mount --bind /var/vmail /var/vmail
+                    for try in $(seq 100); do mount -o remount,bind,ro /var/vmail 2>/dev/null && exit; sleep 0.05; done
+                    umount --lazy /var/vmail
+                    exit 1
+                    """,
+                ])
+            guard outcome.status == 0 else {
+                run.note(.fault("\(item.fault) could not be made"), at: item.host)
+                return false
+            }
         case .kill: try lab.stop(daemon(of: item.host), on: item.host, signal: "KILL")
-        case .holdQueue: try lab.exec(item.host, "postsuper", "-h", "ALL")
+        case .killServer: try lab.stop(server(of: item.host), on: item.host, signal: "KILL")
+        case .holdQueue:
+            try lab.shell(item.host, "postconf -e defer_transports=covey-lmtp && postfix reload")
         }
+        return true
     }
 
     private func repair(_ item: ChaosSchedule.Item) throws {
@@ -61,19 +72,28 @@ struct ChaosBreaker {
         case .freeze: try lab.shell(item.host, "pkill -CONT -x dovecot; pkill -CONT -f '^dovecot/'")
         case .fullDisk: try lab.shell(item.host, "umount --lazy /var/vmail")
         case .kill: try lab.start(daemon(of: item.host), on: item.host)
-        case .holdQueue: try lab.exec(item.host, "postsuper", "-H", "ALL")
+        case .killServer: try lab.start(server(of: item.host), on: item.host)
+        case .holdQueue: try lab.shell(item.host, "postconf -X defer_transports && postfix reload && postqueue -f")
         }
         run.note(.fault("\(item.fault) repaired"), at: item.host)
     }
 
     private func daemon(of host: String) -> Lab.Service { lab.hubs.contains(host) ? .milter : .pop3d }
+    private func server(of host: String) -> Lab.Service { lab.hubs.contains(host) ? .postfix : .dovecot }
 
-    /// All is repaired already: waits until the hubs' queues have brought what was missed, and the proxies know it.
+    /// All is repaired already: waits until the hubs' queues have brought what was missed, the proxies know it, and every
+    /// journal holds every entry.
     func healEverything() throws {
         try lab.waitForAllServers()
         try lab.waitForHubsToSeeAllServers(lab.hubs)
         for hub in lab.hubs { try lab.emptyQueue(of: hub, within: 180) }
-        // Journals are made equal within ten seconds.
-        Foundation.sleep(15)
+        let all = lab.mailboxes.joined(separator: ",")
+        try lab.wait(
+            for: "equal journals", within: 90,
+            {
+                try lab.shell("a", "covey journal list 2>/dev/null").text.split(separator: "\n").filter {
+                    !$0.hasSuffix(" \(all)")
+                }
+            }, until: \.isEmpty)
     }
 }

@@ -17,7 +17,7 @@ import Testing
     private static let good = [
         event(1, .putOff(message: 1, "no answer")), event(2, .accepted(message: 1)), event(3, .accepted(message: 2)),
         event(4, .listed(["i1", "i2"])), event(5, .fetched("i1", message: 1)), event(6, .fetched("i2", message: 2)),
-        event(7, .deleted(["i1"])), event(9, .listed(["i2"]), begin: 8), event(10, .fault("b is off")),
+        event(7, .deleted(["i1"]), begin: 6.5), event(9, .listed(["i2"]), begin: 8), event(10, .fault("b is off")),
     ]
     private static let goodEnd = ending([("i2", 2)])
 
@@ -39,6 +39,11 @@ import Testing
         Strange(
             testDescription: "a session that logged in before the QUIT was answered lists the message",
             events: good + [event(7.5, .listed(["i1", "i2"]), begin: 6.5)], end: goodEnd),
+        Strange(
+            testDescription: "a message is offered again while it is deleted, and listed by a login within a poll of that",
+            events: good + [
+                event(6.8, .accepted(message: 1)), event(8.5, .listed(["i1", "i2"]), begin: 7 + ChaosChecker.poll),
+            ], end: goodEnd),
         Strange(
             testDescription: "a message whose 250 was lost is there",
             events: good + [event(11, .putOff(message: 3, "cut")), event(12, .fetched("i3", message: 3))],
@@ -82,6 +87,15 @@ import Testing
         Broken(rule: .twice, events: [event(11, .fetched("i7", message: 2))]),
         Broken(rule: .twice, end: ending([("i2", 2), ("i7", 2)])),
         Broken(rule: .cameBack, events: [event(12, .listed(["i1", "i2"]), begin: 11)]),
+        Broken(rule: .cameBack, events: [event(8, .listed(["i1", "i2"]), begin: 7.01)]),
+        // Offered again, but before: what was stored then was deleted with it.
+        Broken(
+            rule: .cameBack,
+            events: [event(6, .accepted(message: 1)), event(8, .listed(["i1", "i2"]), begin: 7.5)]),
+        // Offered again, and too late for a reading from before the deletion.
+        Broken(
+            rule: .cameBack,
+            events: [event(6.8, .accepted(message: 1)), event(9, .listed(["i1", "i2"]), begin: 8.01)]),
         Broken(rule: .cameBack, end: ending([("i1", 1), ("i2", 2)])),
         Broken(rule: .lost, end: ending([])),
         Broken(
@@ -141,7 +155,9 @@ import Testing
     }
 
     @Test func `every fault happens`() {
-        let all: [ChaosSchedule.Fault] = [.powerOff, .unplug, .freeze, .fullDisk, .kill, .holdQueue]
+        let all: [ChaosSchedule.Fault] = [
+            .powerOff, .unplug, .freeze, .fullDisk, .kill, .killServer, .holdQueue,
+        ]
         for fault in all { #expect(schedule(1).items.contains { $0.fault == fault }, "\(fault)") }
     }
 }

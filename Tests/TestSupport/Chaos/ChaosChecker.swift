@@ -25,6 +25,11 @@ public struct ChaosViolation: Sendable, CustomStringConvertible {
 ///
 /// Pure. A deletion whose QUIT had no +OK may stand or not; a message without a 250 may be there once or not at all.
 public struct ChaosChecker {
+    /// Seconds: `journal.poll`. A login goes by readings of the journals that are no older (design §6). So where a sender
+    /// offers a message again while its owner deletes it, and all servers store it anew, a login that begins so soon after
+    /// the deletion's +OK may list it once more.
+    public static let poll = 1.0
+
     private let events: [ChaosEvent]
     private let views: [ChaosView]
     private var violations: [ChaosViolation] = []
@@ -94,15 +99,19 @@ public struct ChaosChecker {
     }
 
     private mutating func checkDeletions() {
+        let messages = messagesByID()
+        let offers = lastOffers()
+        let listings = lastListings()
         for deletion in events {
             guard case .deleted(let ids) = deletion.kind else { continue }
             for id in ids {
+                let key = deletion.user + " " + id
+                let offer = messages[key].flatMap { offers[$0] } ?? -.infinity
                 // A session that logged in before the QUIT was answered may have seen the message still.
-                let later = events.first {
-                    guard case .listed(let listed) = $0.kind else { return false }
-                    return $0.user == deletion.user && $0.begin > deletion.time && listed.contains(id)
+                let end = deletion.time + (offer > deletion.begin ? ChaosChecker.poll : 0)
+                if let last = listings[key], last.begin > end {
+                    report(.cameBack, deletion.user, "\(id) at \(last.place)", id: id)
                 }
-                if let later { report(.cameBack, deletion.user, "\(id) at \(later.place)", id: id) }
                 for view in views where view.user == deletion.user && view.messages.contains(where: { $0.id == id }) {
                     report(.cameBack, deletion.user, "\(id) at \(view.place) in the end", id: id)
                 }
@@ -110,12 +119,30 @@ public struct ChaosChecker {
         }
     }
 
+    /// When each message was last offered by a sender, stored or not.
+    private func lastOffers() -> [Int: Double] {
+        events.reduce(into: [:]) { offers, event in
+            if let message = event.offered { offers[message] = event.time }
+        }
+    }
+
+    /// By user and id, the last session to begin that listed it. An hour has tens of thousands of listings and deletions:
+    /// each is looked at once.
+    private func lastListings() -> [String: (begin: Double, place: String)] {
+        var listings: [String: (begin: Double, place: String)] = [:]
+        for event in events {
+            guard case .listed(let ids) = event.kind else { continue }
+            for id in ids {
+                let key = event.user + " " + id
+                if let last = listings[key], last.begin >= event.begin { continue }
+                listings[key] = (event.begin, event.place)
+            }
+        }
+        return listings
+    }
+
     private mutating func checkEnd() {
-        let ids = Dictionary(
-            events.compactMap { event -> (String, Int)? in
-                guard case .fetched(let id, let message?) = event.kind else { return nil }
-                return (event.user + " " + id, message)
-            }, uniquingKeysWith: { first, _ in first })
+        let ids = messagesByID()
         var perhapsDeleted: Set<Int> = []
         for event in events {
             switch event.kind {
@@ -152,6 +179,15 @@ public struct ChaosChecker {
                 }
             }
         }
+    }
+
+    /// Which message a user's id was first seen to be: by user and id.
+    private func messagesByID() -> [String: Int] {
+        Dictionary(
+            events.compactMap { event -> (String, Int)? in
+                guard case .fetched(let id, let message?) = event.kind else { return nil }
+                return (event.user + " " + id, message)
+            }, uniquingKeysWith: { first, _ in first })
     }
 
     // MARK: telling

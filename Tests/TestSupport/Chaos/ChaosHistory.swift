@@ -62,6 +62,14 @@ public struct ChaosEvent: Sendable, CustomStringConvertible {
         }
     }
 
+    /// The message that a sender offered, and that may have been stored, whatever the answer.
+    var offered: Int? {
+        switch kind {
+        case .accepted(let message), .putOff(let message, _): message
+        case .refused, .listed, .fetched, .deleted, .notDeleted, .fault: nil
+        }
+    }
+
     /// The unique-ids it tells of.
     var ids: [String] {
         switch kind {

@@ -11,7 +11,9 @@ public struct ChaosSchedule: Sendable {
         case fullDisk
         /// SIGKILL for covey-milter or covey-pop3d, which starts again in the end.
         case kill
-        /// What is in the hub's queue stays there.
+        /// SIGKILL for all processes of Postfix or Dovecot, which starts again in the end.
+        case killServer
+        /// Missing copies stay in the hub's queue.
         case holdQueue
     }
 
@@ -47,13 +49,13 @@ public struct ChaosSchedule: Sendable {
                 time += length + Double.random(in: gap, using: &generator)
             }
         }
-        let boxes: [Fault] = [.powerOff, .unplug, .freeze, .fullDisk]
+        let boxes: [Fault] = [.powerOff, .unplug, .freeze, .fullDisk, .killServer]
         if breaksAll {
             for host in mailboxes { lane([host], boxes, gap: 5...20) }
         } else {
             lane(mailboxes, boxes, gap: ChaosSchedule.settling...(ChaosSchedule.settling + 5))
         }
-        lane(hubs, [.powerOff, .unplug, .kill, .holdQueue], gap: 1...5)
+        lane(hubs, [.powerOff, .unplug, .kill, .killServer, .holdQueue], gap: 1...5)
         // A proxy's process may die at any time: it keeps nothing.
         lane(mailboxes, [.kill], gap: 5...15)
         self.items = items.sorted { $0.begin < $1.begin }
