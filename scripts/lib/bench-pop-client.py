@@ -2,8 +2,10 @@
 
 Prints RATE DELAY UNITS: logins, lists or MB a second; the median of single logins in ms; how many logins, lists or MB.
 For "large": ms to the first line of LIST after connecting, ms for UIDL and LIST.
+For "pair": HOST is two, asked at once; the median of the later login, and no rate.
 """
 
+import concurrent.futures
 import multiprocessing
 import socket
 import statistics
@@ -14,8 +16,8 @@ HOST, PORT, TASK, COUNT = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.ar
 
 
 class Session:
-    def __init__(self, user):
-        self.socket = socket.create_connection((HOST, PORT), timeout=60)
+    def __init__(self, user, host=HOST):
+        self.socket = socket.create_connection((host, PORT), timeout=60)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.ok()
         self.command(f"USER {user}@example.com")
@@ -59,9 +61,9 @@ class Session:
         self.socket.close()
 
 
-def login(user):
+def login(user, host=HOST):
     begin = time.monotonic()
-    session = Session(user)
+    session = Session(user, host)
     delay = time.monotonic() - begin
     session.quit()
     return delay
@@ -102,6 +104,11 @@ def main():
         both = time.monotonic() - fresh
         session.quit()
         print(f"{(seen[0] - begin) * 1000:.1f} {both * 1000:.1f} {again}")
+        return
+    if TASK == "pair":
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            delays = [max(pool.map(lambda host: login("u1", host), HOST.split(","))) for _ in range(COUNT)]
+        print(f"0 {statistics.median(delays) * 1000:.2f} {2 * COUNT}")
         return
     delays = []
     if TASK == "logins":

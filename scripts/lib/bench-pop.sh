@@ -22,6 +22,7 @@ bench_pop() {
         for contender in "${POP_CONTENDERS[@]}"; do pop_measure "$contender" "$task" 2 >/dev/null; done
         for ((round = 1; round <= rounds; round++)); do
             for contender in "${POP_CONTENDERS[@]}"; do pop_measure "$contender" "$task" 1 >>"$results"; done
+            [[ $task != logins ]] || pop_pair >>"$results"
             [[ ! -t 2 ]] || printf '\r%s: round %s of %s ' "$task" "$round" "$rounds" >&2
         done
         [[ ! -t 2 ]] || printf '\r\033[K' >&2
@@ -116,6 +117,14 @@ pop_measure() {
         '{ printf "%s %s %s %.3f\n", what, $1, $2, ticks / hz * 1000 / $3 }' <<<"$line"
 }
 
+# pop_pair: the delay of a login at both Dovecots at once, until the later one has answered: what no proxy can be below.
+pop_pair() {
+    local line
+    line=$(scripts/lab exec client python3 - "$(scripts/lab ip a),$(scripts/lab ip b)" 110 pair 50 \
+        <"$COVEY_LIB/bench-pop-client.py") || die "logins at both servers did not go through"
+    printf 'pair both %s 0\n' "$line"
+}
+
 # pop_ticks CONTENDER: processor time of its processes so far, of those that ended too.
 pop_ticks() {
     [[ $1 != direct ]] || { say 0; return; }
@@ -138,6 +147,7 @@ TICKS
 # pop_report TASK
 pop_report() {
     awk -v task="$1" '
+        $1 == "pair" { n["pair"]++; delay["pair", n["pair"]] = $4 }
         $1 == task { n[$2]++; rate[$2, n[$2]] = $3; delay[$2, n[$2]] = $4; cpu[$2, n[$2]] = $5 }
         function median(values, name,   i, j, swap, list, count) {
             count = n[name]
@@ -162,6 +172,7 @@ pop_report() {
                 if (name != "direct") printf "; %.2f ms of processor time for each %s", median(cpu, name), unit
                 printf "\n"
             }
+            if (task == "logins") printf "  one login at both Dovecots at once, until the slower has answered: %.1f ms\n", median(delay, "pair")
         }' "$results"
 }
 
