@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// What one client address may take of the proxy.
-@Suite(.timeLimit(.minutes(1))) struct ClientLimitTests {
+@Suite(.timeLimit(.minutes(5))) struct ClientLimitTests {
     /// So many connections of 100 may come from one address.
     private static let mostConnections = 20
 

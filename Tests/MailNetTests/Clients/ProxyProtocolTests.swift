@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// The PROXY protocol before a session: who is believed, and what comes of it.
-@Suite(.timeLimit(.minutes(1))) struct ProxyProtocolTests {
+@Suite(.timeLimit(.minutes(5))) struct ProxyProtocolTests {
     private static let balancer = "127.0.0.9"
     private static let line = "PROXY TCP4 192.0.2.7 198.51.100.1 4711 110\r\n"
 

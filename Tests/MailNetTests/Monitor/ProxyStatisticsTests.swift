@@ -6,7 +6,7 @@ import Testing
 @testable import MailNet
 
 /// What sessions leave behind in the proxy's figures.
-@Suite(.timeLimit(.minutes(1))) struct ProxyStatisticsTests {
+@Suite(.timeLimit(.minutes(5))) struct ProxyStatisticsTests {
     @Test func `a session is counted while it is open and after it has ended`() async throws {
         try await POP3ProxyFixture.run([script("ab"), script("ab", server: "b")]) { fixture in
             let client = try await fixture.loggedIn()

@@ -3,7 +3,7 @@ import NIOCore
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct POP3ProxyBadInputTests {
+@Suite(.timeLimit(.minutes(5))) struct POP3ProxyBadInputTests {
     @Test func `a line of a megabyte is answered once, and the session goes on`() async throws {
         try await POP3ProxyFixture.run([script("a")]) { fixture in
             let client = try await fixture.loggedIn()

@@ -2,7 +2,7 @@ import MailNet
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct POP3ProxyChoiceTests {
+@Suite(.timeLimit(.minutes(5))) struct POP3ProxyChoiceTests {
     /// While a message hangs at the first server, who is asked for the next one.
     @Test(arguments: [([], 1), ([0], 0), ([1], 1)] as [(Set<Int>, Int)])
     func `a message comes from the own host, else from the server that is least busy`(

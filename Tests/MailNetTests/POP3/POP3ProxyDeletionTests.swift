@@ -56,7 +56,7 @@ private final class LateLog: DeletionLog {
     func watchedUptime() async -> [String: Duration] { [:] }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct POP3ProxyDeletionTests {
+@Suite(.timeLimit(.minutes(5))) struct POP3ProxyDeletionTests {
     typealias Fault = ScriptedPOP3Server.Fault
     private let refusal = "-ERR [SYS/TEMP] some deleted messages not removed"
     private let done = "+OK Logging out, messages deleted."

@@ -4,7 +4,7 @@ import NIOCore
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct POP3ProxyFaultTests {
+@Suite(.timeLimit(.minutes(5))) struct POP3ProxyFaultTests {
     typealias Fault = ScriptedPOP3Server.Fault
 
     /// What may befall a server at login: it is left out, and the other serves.

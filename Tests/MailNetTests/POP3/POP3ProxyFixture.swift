@@ -11,10 +11,23 @@ struct POP3ProxyFixture {
     let servers: [ScriptedPOP3Server]
     let address: SocketAddress
 
+    /// Some of the tests wait for time-outs of a second or two: those of others must not come of the crowd.
+    private static let turnstile = Turnstile(width: 8)
+
     /// Runs `body` with a proxy before one server for each script; stops all of them afterwards.
     static func run(
         _ scripts: [ScriptedPOP3Server.Script], deletionLog: any DeletionLog = NoDeletionLog(),
         settings change: (inout POP3ProxySettings) -> Void = { _ in }, log: RecordedLog? = nil,
+        _ body: (POP3ProxyFixture) async throws -> Void
+    ) async throws {
+        try await turnstile.pass {
+            try await runNow(scripts, deletionLog: deletionLog, settings: change, log: log, body)
+        }
+    }
+
+    private static func runNow(
+        _ scripts: [ScriptedPOP3Server.Script], deletionLog: any DeletionLog,
+        settings change: (inout POP3ProxySettings) -> Void, log: RecordedLog?,
         _ body: (POP3ProxyFixture) async throws -> Void
     ) async throws {
         var servers: [ScriptedPOP3Server] = []

@@ -4,7 +4,7 @@ import NIOCore
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct POP3ProxyLoginTests {
+@Suite(.timeLimit(.minutes(5))) struct POP3ProxyLoginTests {
     private typealias Script = ScriptedPOP3Server.Script
 
     private static let user = "u@example.com"

@@ -5,7 +5,7 @@ import Testing
 
 @testable import MailNet
 
-@Suite(.timeLimit(.minutes(1))) struct POP3ProxySessionTests {
+@Suite(.timeLimit(.minutes(5))) struct POP3ProxySessionTests {
     @Test func `shows one maildrop made of both servers`() async throws {
         try await POP3ProxyFixture.run([script("ab"), script("bc", server: "bb")]) { fixture in
             let client = try await fixture.loggedIn()

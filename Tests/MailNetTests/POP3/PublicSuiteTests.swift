@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// The public suites' dialogues before scripted servers; with Dovecots: Integration.
-@Suite(.timeLimit(.minutes(1))) struct PublicSuiteTests {
+@Suite(.timeLimit(.minutes(5))) struct PublicSuiteTests {
     @Test(arguments: POP3PublicSuites.logins + POP3PublicSuites.maildrops)
     func `answers as public suites want it`(dialogue: POP3Dialogue) async throws {
         var script = ScriptedPOP3Server.Script()

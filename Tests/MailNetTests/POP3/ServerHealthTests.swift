@@ -45,7 +45,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct POP3ServerHealthTests {
+@Suite(.timeLimit(.minutes(5))) struct POP3ServerHealthTests {
     typealias Fault = ScriptedPOP3Server.Fault
 
     @Test(arguments: [("greeting", Fault.stall), ("greeting", .close), ("USER", .stall), ("PASS", .stall)])

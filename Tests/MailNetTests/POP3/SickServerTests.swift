@@ -15,7 +15,7 @@ private struct RefusedLog: DeletionLog {
     func isLoginRefused(at server: String, since: ContinuousClock.Instant) async -> Bool { servers.contains(server) }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct SickServerTests {
+@Suite(.timeLimit(.minutes(5))) struct SickServerTests {
     private static let refused = "-ERR [AUTH] Authentication failed."
     private static let unavailable = "-ERR [SYS/TEMP] No mailbox server can be reached, try again later."
     private static let welcome = "+OK Logged in."

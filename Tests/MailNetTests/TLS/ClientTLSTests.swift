@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// TLS for mail programs: STLS, implicit, and the certificate's files.
-@Suite(.timeLimit(.minutes(1))) @BlockingThread struct ClientTLSTests {
+@Suite(.timeLimit(.minutes(5))) @BlockingThread struct ClientTLSTests {
     /// A proxy with a certificate before one scripted server, in clear at one address and with TLS from the first octet at
     /// another.
     private static func run(
