@@ -8,13 +8,13 @@ import Testing
 /// The tests come one after the other on the same hosts, and each leaves them with version 1.
 extension RealServers {
     @Suite(.serialized, .lab(mailboxes: 2, suffix: "-deploy", bare: true)) struct Deploy {
-        private static let first = "0.1.0~test1"
-        private static let second = "0.1.0~test2"
+        static let first = "0.1.0~test1"
+        static let second = "0.1.0~test2"
         private static let broken = "0.1.0~test3"
         private static let hosts = ["a", "b", "mh1", "mh2"]
 
-        private let lab: Lab
-        private let administrator: LabAdministrator
+        let lab: Lab
+        let administrator: LabAdministrator
         private var packages: String {
             "\(URL(filePath: administrator.folder).deletingLastPathComponent().path)/packages"
         }
@@ -39,7 +39,7 @@ extension RealServers {
 
         private func states() throws -> [String] { try Deploy.hosts.map(state) }
 
-        private func version(on host: String) throws -> String {
+        func version(on host: String) throws -> String {
             try lab.exec(host, "dpkg-query", "-W", "-f", "${Version}", "covey").line
         }
 
@@ -48,10 +48,16 @@ extension RealServers {
             try lab.shell(host, "for p in $(pgrep covey-); do readlink /proc/$p/exe; done").line
         }
 
-        private func deployed() throws -> String {
+        func deployed() throws -> String {
             let folder = "\(packages)/\(Deploy.first)"
             if FileManager.default.fileExists(atPath: folder) { return folder }
             return try administrator.makePackages(version: Deploy.first)
+        }
+
+        func upgrade(of folder: String) throws -> String {
+            let next = "\(packages)/\(Deploy.second)"
+            if FileManager.default.fileExists(atPath: next) { return next }
+            return try administrator.repack(folder, from: Deploy.first, to: Deploy.second)
         }
 
         @Test func `1. From hosts without Covey to mail at both proxies, and a second deploy changes nothing`() throws {
@@ -212,7 +218,7 @@ extension RealServers {
             throws
         {
             let folder = try deployed()
-            let next = try administrator.repack(folder, from: Deploy.first, to: Deploy.second)
+            let next = try upgrade(of: folder)
             let users = (11...16).map { "u\($0)@example.com" }
             for hub in lab.hubs { try lab.warmUp(users, at: hub) }
             let traffic = lab.hubs.map { Traffic(lab, users: users, hub: $0, senders: 2, pause: 100) }
@@ -256,74 +262,21 @@ extension RealServers {
             #expect(try Deploy.hosts.map(version) == Deploy.hosts.map { _ in Deploy.first })
         }
 
-        @Test func `7. fail2ban's filter finds the address of wrong logins, and no others`() throws {
-            let before = try matches("a")
-            for _ in 0..<3 {
-                let output = try lab.attempt(
-                    "client", ["curl", "-s", "--user", "u1@example.com:wrong", "pop3://a.example.com:1100/"])
-                #expect(output.status == 67, "curl: login denied: \(output)")
-            }
-            _ = try lab.maildrop(of: "u1@example.com", at: "a")
-            try lab.wait(for: "three lines", { try matches("a") }, until: { $0.count == before.count + 3 })
-            #expect(Set(try matches("a")) == [lab.address(of: "client")])
-        }
-
-        /// The addresses that fail2ban-regex finds in the proxy's log.
-        private func matches(_ host: String) throws -> [String] {
-            let output = try lab.shell(
-                host,
-                "fail2ban-regex --out ip /var/log/covey-pop3d.log /etc/fail2ban/filter.d/covey-pop3d.conf 2>/dev/null || true"
-            )
-            return output.text.split(separator: "\n").map(String.init)
-        }
-
-        @Test func `8. Install, upgrade, remove and purge leave nothing but what an administrator put there`() throws {
-            let folder = try deployed()
-            let next = "\(packages)/\(Deploy.second)"
-            let host = "client"
-            for (name, source) in [("one", folder), ("two", next)] {
-                try lab.shell(host, "mkdir -p /root/\(name)")
-                for file in try FileManager.default.contentsOfDirectory(atPath: source) where file.hasSuffix(".deb") {
-                    let octets = try Data(contentsOf: URL(filePath: "\(source)/\(file)"))
-                    try lab.exec(host, "sh", "-c", "cat >/root/\(name)/\(file)", input: Array(octets))
-                }
-            }
-            func files() throws -> String {
-                try lab.shell(
-                    host,
-                    "find /etc /lib /usr /var/lib/covey /var/spool/postfix -name '*covey*' 2>/dev/null | sort || true"
-                ).text
-            }
-            let before = try files()
-            try lab.shell(
-                host, "mkdir -p /run/systemd/system; apt-get -qq install -y --no-install-recommends /root/one/*.deb",
-                seconds: 240)
-            #expect(try lab.exec(host, "id", "-un", "covey").line == "covey")
-            #expect(try lab.shell(host, "stat -c '%a %U:%G' /var/spool/postfix/covey").line == "2750 covey:postfix")
-            #expect(try lab.exec(host, "covey", "check", "--help").text.contains("--format"))
-            let complete = try lab.shell(host, "source /usr/share/bash-completion/completions/covey; complete -p covey")
-                .text
-            #expect(complete.contains("covey"))
-            // Not configured: enabled, and not started.
-            #expect(try lab.attempt(host, ["systemctl", "is-active", "covey-pop3d"]).line == "inactive")
-            #expect(try lab.exec(host, "systemctl", "is-enabled", "covey-pop3d").line == "enabled")
-
-            try lab.shell(
-                host, "install -m 644 /dev/null /etc/covey/mine; echo '# mine' >>/etc/covey/cluster.toml.example")
-            try lab.shell(
-                host,
-                "apt-get -qq install -y -o Dpkg::Options::=--force-confold --no-install-recommends /root/two/*.deb",
-                seconds: 240)
-            #expect(try version(on: host) == Deploy.second)
-            #expect(try lab.shell(host, "tail -n 1 /etc/covey/cluster.toml.example").line == "# mine")
-
-            try lab.shell(host, "apt-get -qq remove -y covey-milter covey-pop3d covey", seconds: 240)
-            #expect(try lab.attempt(host, ["sh", "-c", "command -v covey covey-milter covey-pop3d"]).line == "")
-            #expect(try lab.shell(host, "ls /etc/covey").text.contains("cluster.toml.example"))
-            try lab.shell(host, "apt-get -qq purge -y covey-milter covey-pop3d covey", seconds: 240)
-            #expect(try lab.shell(host, "ls /etc/covey").line == "mine")
-            try lab.shell(host, "rm -r /etc/covey")
-            #expect(try files() == before)
+        @Test func `7. A deploy that went on where it had stopped is taken back whole`() throws {
+            let next = try upgrade(of: deployed())
+            let some = try administrator.deploy(next, "--host", "a", "--host", "mh1")
+            #expect(some.status == 0, "\(some)")
+            // The runs have different times, in seconds.
+            sleep(2)
+            let rest = try administrator.deploy(next)
+            #expect(rest.status == 0, "\(rest)")
+            #expect(try Deploy.hosts.map(version) == Deploy.hosts.map { _ in Deploy.second })
+            let back = try administrator.deploy(next, "--rollback")
+            #expect(back.status == 0 && back.text.contains("Done: all healthy."), "\(back)")
+            #expect(try Deploy.hosts.map(version) == Deploy.hosts.map { _ in Deploy.first })
+            // And no further: what was there before it stays.
+            let again = try administrator.deploy(next, "--rollback")
+            #expect(again.status == 1 && again.text.contains("nothing was changed"), "\(again)")
         }
     }
 }

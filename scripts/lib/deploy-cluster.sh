@@ -187,6 +187,18 @@ check_agreement() {
         "its deletion may get different ids while hosts disagree"
 }
 
+# choose_deployment: sets deployment, a time, which tells deployments apart: a rollback takes back the newest, whole. One
+# that goes on where another stopped is part of it: hosts have this version already, whichever run put it there.
+choose_deployment() {
+    local name newest=0
+    for name in "${all[@]}"; do
+        [[ ${current[$name]:-} == "$version" ]] || continue
+        ((${deployed[$name]:-0} <= newest)) || newest=${deployed[$name]}
+    done
+    deployment=$newest
+    ((newest)) || deployment=$(date +%s)
+}
+
 # choose_rollback: sets undo, the newest deployment on the hosts at hand.
 choose_rollback() {
     local name
