@@ -10,7 +10,7 @@ final class HubProcess {
 
     let directory: String
     private let monitor: String
-    private let process = Process()
+    private var process: ChildProcess?
 
     /// - Parameters:
     ///   - servers: the mailbox servers a, b, c.
@@ -47,14 +47,13 @@ final class HubProcess {
     }
 
     deinit {
-        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
-        process.waitUntilExit()
+        process = nil
         try? FileManager.default.removeItem(atPath: directory)
     }
 
     var log: String { (try? String(contentsOfFile: directory + "/log", encoding: .utf8)) ?? "" }
     var flushed: String { (try? String(contentsOfFile: directory + "/flushed", encoding: .utf8)) ?? "" }
-    var isRunning: Bool { process.isRunning }
+    var isRunning: Bool { process?.isRunning ?? false }
 
     /// A new connection that has said HELO.
     func connection(daemon: String = "smtpd") throws -> MilterClient {
@@ -72,58 +71,54 @@ final class HubProcess {
     /// Has the daemon read its configuration, and waits until it says what came of it.
     func reload(_ answer: String = "configuration reloaded") throws {
         let before = log.ranges(of: answer).count
-        kill(process.processIdentifier, SIGUSR1)
+        process?.send(SIGUSR1)
         for _ in 0..<1000 {
             if log.ranges(of: answer).count > before { return }
-            guard process.isRunning else { break }
+            guard isRunning else { break }
             usleep(10_000)
         }
         throw Failure(description: "covey-milter did not say \"\(answer)\":\n\(log)")
     }
 
-    func terminate() { kill(process.processIdentifier, SIGTERM) }
+    func terminate() { process?.send(SIGTERM) }
 
     /// Waits for the end; the exit status.
-    func waitForEnd() -> Int32 {
-        process.waitUntilExit()
-        return process.terminationStatus
-    }
+    func waitForEnd() -> Int32 { process?.wait() ?? -1 }
 
     /// Waits until the log says so.
     func waitForLog(_ text: String) throws {
         for _ in 0..<1000 {
             if log.contains(text) { return }
-            guard process.isRunning else { break }
+            guard isRunning else { break }
             usleep(10_000)
         }
         throw Failure(description: "covey-milter did not say \"\(text)\":\n\(log)")
     }
 
     private func start(_ environment: [String: String], discards: Bool) throws {
-        let log = directory + "/log"
         try write("log", "", mode: 0o600)
-        process.executableURL = try HubProcess.binary()
-        process.arguments = ["--config", directory + "/cluster.toml", "--host", "mh1.example.com", "--verbose"]
         var variables = ProcessInfo.processInfo.environment
         variables["PATH"] = directory + ":" + (variables["PATH"] ?? "/usr/bin:/bin")
         variables["TMPDIR"] = directory
-        process.environment = variables.merging(environment) { $1 }
-        process.standardError = FileHandle(forWritingAtPath: log)
-        try process.run()
+        process = try ChildProcess(
+            [
+                HubProcess.binary(), "--config", directory + "/cluster.toml", "--host", "mh1.example.com", "--verbose",
+            ],
+            environment: variables.merging(environment) { $1 }, log: directory + "/log")
         try waitForLog("ready")
         // A hub that may not discard has nothing to say about it.
         if discards { try waitForLog("messages stored everywhere are discarded") }
     }
 
     /// The built program: $COVEY_BIN/covey-milter, or the one beside the program that runs these tests.
-    private static func binary() throws -> URL {
+    private static func binary() throws -> String {
         let own = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
         let directory = ProcessInfo.processInfo.environment["COVEY_BIN"].map { URL(filePath: $0) } ?? own
         let file = directory.appending(path: "covey-milter")
         guard FileManager.default.isExecutableFile(atPath: file.path) else {
             throw Failure(description: "no \(file.path): run swift build, or set COVEY_BIN to the directory it is in")
         }
-        return file
+        return file.path
     }
 
     func write(_ name: String, _ text: String, mode: Int) throws {

@@ -25,33 +25,10 @@ public struct CommandOutput: Sendable, CustomStringConvertible {
         let (inputPath, outputPath) = (folder.path + "/input", folder.path + "/output")
         try Data(input).write(to: URL(filePath: inputPath))
 
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, inputPath, O_RDONLY, 0)
-        posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, outputPath, O_WRONLY | O_CREAT | O_APPEND, 0o600)
-        posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO)
-        // A thread of ours has signals blocked, and daemons would inherit that: SIGTERM must end them.
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        posix_spawnattr_setsigmask(&attributes, &signals)
-        sigfillset(&signals)
-        posix_spawnattr_setsigdefault(&attributes, &signals)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
-        let variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }.map { "\($0)=\($1)" }
-        var arguments = words.map { strdup($0) } + [nil]
-        var environment = variables.map { strdup($0) } + [nil]
-        defer { for pointer in arguments + environment { free(pointer) } }
-        var pid = pid_t()
-        let code = posix_spawnp(&pid, words.first ?? "", &actions, &attributes, &arguments, &environment)
-        guard code == 0 else { throw LabFailure("\(words): \(String(cString: strerror(code)))") }
-        var status: Int32 = 0
-        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
-        // As a shell says it: 128 and more for a signal.
-        self.status = status & 0x7F == 0 ? (status >> 8) & 0xFF : 128 + (status & 0x7F)
+        let process = try ChildProcess(
+            words, environment: ProcessInfo.processInfo.environment.merging(environment) { $1 }, input: inputPath,
+            log: outputPath)
+        status = process.wait()
         octets = Array(FileManager.default.contents(atPath: outputPath) ?? Data())
     }
 

@@ -52,18 +52,8 @@ public final class TestCertificates: Sendable {
     }
 
     private func openssl(_ arguments: String...) throws {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/openssl")
-        process.arguments = arguments
-        process.currentDirectoryURL = URL(filePath: directory)
-        let errors = Pipe()
-        process.standardError = errors
-        process.standardOutput = FileHandle.nullDevice
-        try process.run()
-        let said = errors.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else {
-            throw Failure(description: "openssl \(arguments): \(String(decoding: said, as: UTF8.self))")
-        }
+        _ = try CommandOutput(
+            of: ["sh", "-c", "cd \"$0\" && exec openssl \"$@\"", directory] + arguments, environment: [:], input: []
+        ).successful("openssl")
     }
 }

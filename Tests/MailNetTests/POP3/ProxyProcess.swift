@@ -9,7 +9,7 @@ final class ProxyProcess {
 
     let directory: String
     let address: SocketAddress
-    private let process = Process()
+    private var process: ChildProcess?
 
     /// - Parameters:
     ///   - pop3: further lines of the table `[pop3]`.
@@ -30,16 +30,14 @@ final class ProxyProcess {
         try prepare(directory)
         let own = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
         let folder = ProcessInfo.processInfo.environment["COVEY_BIN"].map { URL(filePath: $0) } ?? own
-        process.executableURL = folder.appending(path: "covey-pop3d")
-        process.arguments = ["--config", directory + "/cluster.toml", "--host", "a"]
-        process.standardError = FileHandle(forWritingAtPath: directory + "/log")
-        try process.run()
+        process = try ChildProcess(
+            [folder.appending(path: "covey-pop3d").path, "--config", directory + "/cluster.toml", "--host", "a"],
+            log: directory + "/log")
         try await waitForLog("Ready")
     }
 
     deinit {
-        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
-        process.waitUntilExit()
+        process = nil
         try? FileManager.default.removeItem(atPath: directory)
     }
 
@@ -58,14 +56,14 @@ final class ProxyProcess {
     /// Has the daemon read its configuration, and waits until it says what came of it.
     func reload(_ answer: String = "Configuration reloaded") async throws {
         let before = log.ranges(of: answer).count
-        kill(process.processIdentifier, SIGUSR1)
+        process?.send(SIGUSR1)
         try await waitForLog(answer, times: before + 1)
     }
 
     func waitForLog(_ text: String, times: Int = 1) async throws {
         for _ in 0..<2000 {
             if log.ranges(of: text).count >= times { return }
-            guard process.isRunning else { break }
+            guard process?.isRunning == true else { break }
             try await Task.sleep(for: .milliseconds(10))
         }
         throw Failure(description: "covey-pop3d did not say \"\(text)\":\n\(log)")
