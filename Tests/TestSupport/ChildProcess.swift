@@ -7,17 +7,17 @@ import Synchronization
 public final class ChildProcess: Sendable {
     public struct Failure: Error, CustomStringConvertible { public var description: String }
 
-    public let processIdentifier: pid_t
+    private let processIdentifier: pid_t
     /// The exit status as `waitpid` has it, once the process was reaped.
     private let ended = Mutex<Int32?>(nil)
 
     /// - Parameters:
     ///   - words: the program, looked up in PATH if it is no path, and its arguments.
-    ///   - environment: all of it.
+    ///   - environment: all of it; nil for the tests' own.
     ///   - input: the file that it reads as standard input.
     ///   - log: what it writes to standard output and standard error is appended to this file.
     public init(
-        _ words: [String], environment: [String: String] = ProcessInfo.processInfo.environment,
+        _ words: [String], environment: [String: String]? = nil,
         input: String = "/dev/null", log: String
     ) throws {
         var actions = posix_spawn_file_actions_t()
@@ -27,7 +27,7 @@ public final class ChildProcess: Sendable {
         posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
         posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO)
         // NIO's sockets are not close-on-exec: a daemon that has one keeps a connection of the tests open.
-        ChildProcess.closeFrom?(&actions, STDERR_FILENO + 1)
+        _ = ChildProcess.closeFrom?(&actions, STDERR_FILENO + 1)
         // A thread of ours has signals blocked, and daemons would inherit that: SIGTERM must end them.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
@@ -39,7 +39,8 @@ public final class ChildProcess: Sendable {
         posix_spawnattr_setsigdefault(&attributes, &signals)
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
         var arguments = words.map { strdup($0) } + [nil]
-        var variables = environment.map { strdup("\($0)=\($1)") } + [nil]
+        var variables =
+            (environment ?? ProcessInfo.processInfo.environment).map { strdup("\($0)=\($1)") } + [nil]
         defer { for pointer in arguments + variables { free(pointer) } }
         var child = pid_t()
         let code = posix_spawnp(&child, words.first ?? "", &actions, &attributes, &arguments, &variables)
