@@ -26,7 +26,7 @@ lab_packages() {
     LAB_PACKAGES=(
         "${mta[@]}" dovecot-core dovecot-lmtpd dovecot-pop3d
         swaks mpop fetchmail getmail6 curl python3 perl openssl cpio
-        haproxy neomutt bind9 bind9-dnsutils
+        haproxy neomutt bind9 bind9-dnsutils postal
         procps iproute2 iputils-ping ca-certificates less libmilter1.0.1 openssh-server adduser fail2ban
         ${COVEY_LAB_PACKAGES:-}
     )
