@@ -30,7 +30,7 @@ extension RealServers {
             }
             // On record, and readable, before the answer to QUIT was given.
             for server in ["a", "c"] {
-                #expect(try lab.journal(on: server).contains(deleted[0]), "journal on \(server)")
+                #expect(try lab.journalText(on: server).contains(deleted[0]), "journal on \(server)")
             }
             let (lateIDs, lateAnswer) = try lab.deleteAll(of: late, at: "c")
             #expect(lateIDs.count == 1)
@@ -82,7 +82,7 @@ extension RealServers {
             }
             // b's own journal has caught up: it would know without the others.
             try lab.wait(for: "all entries in b's journal") {
-                let journal = try lab.journal(on: "b")
+                let journal = try lab.journalText(on: "b")
                 return deleted.allSatisfy { journal.contains($0) }
             }
         }
@@ -131,7 +131,7 @@ extension RealServers {
 
 extension Lab {
     /// The text of all messages in a server's journal, as an administrator reads it.
-    fileprivate func journal(on server: String) throws -> String {
+    func journalText(on server: String) throws -> String {
         try exec(server, "doveadm", "fetch", "-u", "covey-journal@example.com", "text", "mailbox", "INBOX").text
     }
 }

@@ -165,6 +165,11 @@ public final class Lab: Sendable {
     static let repository = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
 
+    /// A program of scripts/lib, for a host's interpreter to read.
+    public static func program(_ name: String) throws -> [UInt8] {
+        Array(try Data(contentsOf: repository.appendingPathComponent("scripts/lib/\(name)")))
+    }
+
     private static func run(_ name: String, _ words: [String], input: [UInt8] = [], seconds: Int) throws
         -> CommandOutput
     {

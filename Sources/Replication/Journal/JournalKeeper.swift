@@ -131,7 +131,8 @@ public actor JournalKeeper: DeletionLog {
     @discardableResult
     public func record(_ deletions: Deletions) async throws(DeletionLogError) -> ContinuousClock.Instant {
         // Entries could still be written by LMTP, but what cannot be read hides nothing (design §6).
-        guard canRecord, take(deletions) else { throw .unavailable }
+        guard canRecord, let entry = entry(for: deletions) else { throw .unavailable }
+        batch.entries.append(entry)
         if await !written() { throw .unavailable }
         // A login makes do with a reading that is no older than `poll` (design §6): one that began before this entry was
         // there is too old by then.
@@ -142,7 +143,9 @@ public actor JournalKeeper: DeletionLog {
     var pendingDeletions: Int { batch.entries.reduce(0) { $0 + $1.ids.count } }
 
     public func noteConfirmed(_ deletions: Deletions) async {
-        guard take(deletions) else { return }
+        guard let entry = entry(for: deletions) else { return }
+        batch.entries.append(entry)
+        batch.confirmed.append(entry)
         _ = await written()
     }
 
@@ -157,12 +160,11 @@ public actor JournalKeeper: DeletionLog {
     /// Whether anything can be put on record now, as far as is known.
     public var canRecord: Bool { journals.contains { $0.isReadable || !$0.wasTried } }
 
-    private func take(_ deletions: Deletions) -> Bool {
+    private func entry(for deletions: Deletions) -> JournalEntry? {
         let ids = deletions.ids.compactMap { UniqueID($0) }
         // All or nothing: an id of neither kind cannot come out of a maildrop of ours.
-        guard !ids.isEmpty, ids.count == deletions.ids.count else { return false }
-        batch.entries.append(JournalEntry(user: deletions.user, ids: ids, time: touch.timeOfEntry(now: wallClock())))
-        return true
+        guard !ids.isEmpty, ids.count == deletions.ids.count else { return nil }
+        return JournalEntry(user: deletions.user, ids: ids, time: touch.timeOfEntry(now: wallClock()))
     }
 
     // MARK: writing
@@ -190,9 +192,16 @@ public actor JournalKeeper: DeletionLog {
         for server in stores.indices {
             Task {
                 let stored = await self.write(batch.entries, to: server)
+                if !stored { self.keep(batch.confirmed) }
                 commit.answered(stored: stored)
             }
         }
+    }
+
+    /// Takes entries that a journal did not take into the union: what every server has removed is deleted, on record or
+    /// not, and each journal gets what it lacks as soon as it takes it.
+    private func keep(_ entries: [JournalEntry]) {
+        for entry in entries { union.add(entry, heldBy: nil) }
     }
 
     /// Writes entries and marks to one journal; true when the server has all of them on disk.

@@ -3,6 +3,8 @@ import CoveyCore
 /// Deletions that wait for the next write, and who waits for them.
 struct PendingBatch {
     var entries: [JournalEntry] = []
+    /// Those among them that all servers have confirmed: true, whether they can be written or not.
+    var confirmed: [JournalEntry] = []
     var waiters: [CheckedContinuation<Bool, Never>] = []
 }
 
