@@ -1,4 +1,4 @@
-import Foundation
+public import Foundation
 import Synchronization
 
 /// A program that a test runs beside itself; killed and reaped when nobody holds it any more.
@@ -27,7 +27,7 @@ public final class ChildProcess: Sendable {
         posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
         posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO)
         // NIO's sockets are not close-on-exec: a daemon that has one keeps a connection of the tests open.
-        ChildProcess.closeFrom?(&actions, STDERR_FILENO + 1)
+        _ = ChildProcess.closeFrom?(&actions, STDERR_FILENO + 1)
         // A thread of ours has signals blocked, and daemons would inherit that: SIGTERM must end them.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
