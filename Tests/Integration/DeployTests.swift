@@ -203,7 +203,7 @@ extension RealServers {
             #expect(try lab.send(note("Meanwhile"), to: [user], at: "mh2").isAccepted)
 
             let back = try administrator.deploy(folder, "--rollback")
-            #expect(back.status == 0 && back.text.contains("Done: all healthy."), "\(back)")
+            #expect(back.status == 0 && back.text.contains("Done: healthy: a b mh1\n"), "\(back)")
             #expect(back.text.contains("mh2 (") && back.text.contains("another deploy: not touched"), "\(back)")
             for host in Deploy.hosts {
                 #expect(try version(on: host) == Deploy.first)

@@ -188,15 +188,25 @@ check_agreement() {
 }
 
 # choose_deployment: sets deployment, a time, which tells deployments apart: a rollback takes back the newest, whole. One
-# that goes on where another stopped is part of it: hosts have this version already, whichever run put it there.
+# that goes on where another stopped, or left hosts out, is part of it: hosts have this version already, whichever run put
+# it there.
 choose_deployment() {
     local name newest=0
+    deployment=0
     for name in "${all[@]}"; do
-        [[ ${current[$name]:-} == "$version" ]] || continue
         ((${deployed[$name]:-0} <= newest)) || newest=${deployed[$name]}
+        [[ ${current[$name]:-} == "$version" ]] || continue
+        ((${deployed[$name]:-0} <= deployment)) || deployment=${deployed[$name]}
     done
-    deployment=$newest
-    ((newest)) || deployment=$(date +%s)
+    for name in "${selected[@]}"; do
+        [[ ${current[$name]:-} != "$version" ]] || continue
+        # Packages that came after that deployment are not what it left: this is a way back, and one of its own.
+        ((${deployed[$name]:-0} < deployment)) || deployment=0
+    done
+    ((deployment == 0)) || return 0
+    # Newer than all others, by whatever clock these came.
+    deployment=$(date +%s)
+    ((deployment > newest)) || deployment=$((newest + 1))
 }
 
 # choose_rollback: sets undo, the newest deployment on the hosts at hand.
@@ -209,7 +219,8 @@ choose_rollback() {
     ((undo)) || die "no host has packages that scripts/deploy put there: nothing was changed"
     for name in "${selected[@]}"; do
         [[ ${deployed[$name]:-} == "$undo" ]] || continue
-        [[ -n ${former[$name]:-} ]] || die "$name has ${current[$name]} and keeps no packages from before: nothing was changed"
+        [[ -n ${former[$name]:-} ]] || die "$name has ${current[$name]} and keeps no packages from before: nothing was changed." \
+            "If it is new in the cluster: name the others with --host"
         former_facts+=("$name: ${current[$name]} -> ${former[$name]}")
     done
     say "Taking back the deploy of $(date -d "@$undo" '+%Y-%m-%d %H:%M:%S'):"
