@@ -1,4 +1,4 @@
-public import Foundation
+import Foundation
 import Synchronization
 
 /// A program that a test runs beside itself; killed and reaped when nobody holds it any more.
