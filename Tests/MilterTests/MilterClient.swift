@@ -3,7 +3,8 @@ import Glibc
 
 /// The MTA's side of the milter protocol, version 6 (libmilter/mfdef.h), one command at a time, on a unix socket.
 ///
-/// Debian's miltertest(8) would do for most of it, but does not know SMFIR_ADDRCPT_PAR, by which missing copies travel.
+/// Debian's miltertest(8), which MiltertestTests drive, does most of it, but cannot tell what SMFIR_ADDRCPT_PAR holds, by which
+/// missing copies travel, nor the text of a reply to RCPT.
 final class MilterClient {
     struct Failure: Error, CustomStringConvertible { var description: String }
 
