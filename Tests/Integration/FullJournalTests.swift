@@ -64,7 +64,7 @@ extension RealServers {
             try lab.waitForAllServers()
             for server in lab.mailboxes { try lab.fillJournal(on: server) }
 
-            // Nobody waits for the record of what is gone from all servers (design §5).
+            // What is gone from all servers is deleted, whatever becomes of its record.
             let session = try lab.session(user, at: "a")
             try session.expectOK("DELE 1")
             #expect(try session.command("QUIT") == "+OK Logging out, messages deleted.")
