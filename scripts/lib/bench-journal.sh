@@ -19,9 +19,11 @@ bench_journal() {
         printf 'load %s\n' "$(journal_wait "$deletions")" >>"$results"
         # The first heartbeats are written, and what was read once is free again.
         sleep 12
-        printf 'full %s\n' "$(journal_memory)" >>"$results"
-        printf 'poll %s\n' "$(journal_polls)" >>"$results"
-        printf 'login %s\n' "$(journal_logins)" >>"$results"
+        {
+            printf 'full %s\n' "$(journal_memory)"
+            printf 'poll %s\n' "$(journal_polls)"
+            printf 'login %s\n' "$(journal_logins)"
+        } >>"$results"
         scripts/lab stop a pop3d
     done
     journal_report

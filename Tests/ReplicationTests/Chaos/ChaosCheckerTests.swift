@@ -40,7 +40,7 @@ import Testing
             testDescription: "a session that logged in before the QUIT was answered lists the message",
             events: good + [event(7.5, .listed(["i1", "i2"]), begin: 6.5)], end: goodEnd),
         Strange(
-            testDescription: "a message is offered again while it is deleted, and listed by a login within a poll of that",
+            testDescription: "a message is offered again while it is deleted, and listed by a login within a poll",
             events: good + [
                 event(6.8, .accepted(message: 1)), event(8.5, .listed(["i1", "i2"]), begin: 7 + ChaosChecker.poll),
             ], end: goodEnd),
