@@ -17,16 +17,18 @@ extension RealServers {
             try lab.shell(
                 "client",
                 """
-                cd /srv; mkdir postal rabid; echo ann@elsewhere.example >senders
+                cd /srv; echo ann@elsewhere.example >senders
                 for user in \(users.joined(separator: " ")); do echo $user secret; done >users
+                for reader in 1 2 3 4; do sed -n "$reader~4p" users >users$reader; done
                 """)
 
             // Both send and fetch without end.
-            try lab.startLoad("postal", "-t 2 -c 5 -m 40 -f ../senders mh1.example.com,mh2.example.com ../users")
+            try lab.startLoad(
+                "postal -t 2 -c 5 -m 40 -f ../senders mh1.example.com,mh2.example.com ../users", in: "postal")
             try lab.wait(for: "\(count) messages", within: 120) {
                 try lab.left(of: users).allSatisfy { $0 >= count }
             }
-            let (said, log) = try lab.endLoad("postal")
+            let (said, log) = try lab.endLoad("postal", in: "postal")
             #expect(said.isEmpty, "\(said)")
             let sent = log.compactMap { $0.split(separator: " ").first.map(String.init) }
             // What was under way has its answer when the hubs have no connection any more.
@@ -43,15 +45,20 @@ extension RealServers {
             #expect(stored[0] == stored[1])
             #expect(sent.count >= count && Set(sent).isSubset(of: stored[0]), "\(sent.count) sent")
 
-            try lab.startLoad("rabid", "-p 4 '+[pop.example.com]1100' ../users")
+            // Processes with users of their own: rabid's threads look the name up by gethostbyname(3), which is none of
+            // theirs alone, and connect to what another has found.
+            for reader in 1...4 {
+                try lab.startLoad("rabid '+[pop.example.com]1100' ../users\(reader)", in: "rabid\(reader)")
+            }
             try lab.wait(for: "empty mailboxes", within: 120, { try lab.left(of: users) }, until: { $0 == [0, 0] })
             try lab.wait(
                 for: "the lines of all sessions", { lab.sessions(of: users).flatMap { $0 }.reduce(0, +) },
                 until: { $0 == stored[0].count })
-            let (complaints, sums) = try lab.endLoad("rabid")
+            let ends = try (1...4).map { try lab.endLoad("rabid", in: "rabid\($0)") }
+            let complaints = ends.map(\.said).filter { !$0.isEmpty }
             // It complains at once of a sum that is another one, and of an answer that is no +OK.
             #expect(complaints.isEmpty, "\(complaints)")
-            #expect(sums.sorted() == stored[0], "each message once")
+            #expect(ends.flatMap(\.log).sorted() == stored[0], "each message once")
             let sessions = lab.sessions(of: users)
             #expect(sessions.allSatisfy { $0.contains { $0 > 0 } }, "both proxies had a part: \(sessions)")
             print(
@@ -74,22 +81,22 @@ extension Lab {
         #expect(Set(answer.split(separator: "\n").map(String.init)) == Set(mailboxes.map(address)))
     }
 
-    fileprivate func startLoad(_ program: String, _ words: String) throws {
+    fileprivate func startLoad(_ command: String, in folder: String) throws {
         try shell(
             "client",
             """
-            cd /srv/\(program)
-            setsid \(program) \(words) </dev/null >said 2>&1 &
+            mkdir /srv/\(folder); cd /srv/\(folder)
+            setsid \(command) </dev/null >said 2>&1 &
             echo $! >pid
             """)
     }
 
     /// Ends a program; what it said, besides its table of each minute, and the lines of its log.
-    fileprivate func endLoad(_ program: String) throws -> (said: String, log: [String]) {
+    fileprivate func endLoad(_ program: String, in folder: String) throws -> (said: String, log: [String]) {
         try shell(
-            "client", "pid=$(cat /srv/\(program)/pid); kill $pid; while kill -0 $pid 2>/dev/null; do sleep 0.1; done")
-        let said = try shell("client", "grep -Ev '^(time,|[0-9]{2}:[0-9]{2},)' /srv/\(program)/said || true").line
-        let log = try exec("client", "cat", "/srv/\(program)/\(program).log").text
+            "client", "pid=$(cat /srv/\(folder)/pid); kill $pid; while kill -0 $pid 2>/dev/null; do sleep 0.1; done")
+        let said = try shell("client", "grep -Ev '^(time,|[0-9]{2}:[0-9]{2},)' /srv/\(folder)/said || true").line
+        let log = try exec("client", "cat", "/srv/\(folder)/\(program).log").text
         return (said, log.split(separator: "\n").map(String.init))
     }
 
