@@ -8,7 +8,7 @@ import TestSupport
 final class HubProcess {
     struct Failure: Error, CustomStringConvertible { var description: String }
 
-    let directory: String
+    private let folder: PrivateDirectory
     private let monitor: String
     private var process: ChildProcess?
 
@@ -25,9 +25,7 @@ final class HubProcess {
         environment: [String: String] = [:]
     ) throws {
         self.monitor = monitor
-        var template = Array("/tmp/covey-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw Failure(description: "mkdtemp") }
-        directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        folder = try PrivateDirectory()
         try write("cluster.key", Data(repeating: 0x41, count: 32).base64EncodedString() + "\n", mode: 0o600)
         try write("journal.password", "s3cret\n", mode: 0o600)
         try write("postqueue", "#!/bin/sh\ncat \(directory)/queue\n", mode: 0o755)
@@ -46,13 +44,12 @@ final class HubProcess {
         try start(environment, discards: discards)
     }
 
-    deinit {
-        process = nil
-        try? FileManager.default.removeItem(atPath: directory)
-    }
+    // Before its directory goes.
+    deinit { process = nil }
 
-    var log: String { (try? String(contentsOfFile: directory + "/log", encoding: .utf8)) ?? "" }
-    var flushed: String { (try? String(contentsOfFile: directory + "/flushed", encoding: .utf8)) ?? "" }
+    var directory: String { folder.path }
+    var log: String { folder.text(of: "log") }
+    var flushed: String { folder.text(of: "flushed") }
     var isRunning: Bool { process?.isRunning ?? false }
 
     /// A new connection that has said HELO.
@@ -72,12 +69,7 @@ final class HubProcess {
     func reload(_ answer: String = "configuration reloaded") throws {
         let before = log.ranges(of: answer).count
         process?.send(SIGUSR1)
-        for _ in 0..<1000 {
-            if log.ranges(of: answer).count > before { return }
-            guard isRunning else { break }
-            usleep(10_000)
-        }
-        throw Failure(description: "covey-milter did not say \"\(answer)\":\n\(log)")
+        try waitForLog(answer, times: before + 1)
     }
 
     func terminate() { process?.send(SIGTERM) }
@@ -85,10 +77,10 @@ final class HubProcess {
     /// Waits for the end; the exit status.
     func waitForEnd() -> Int32 { process?.wait() ?? -1 }
 
-    /// Waits until the log says so.
-    func waitForLog(_ text: String) throws {
+    /// Waits until the log says so, so many times.
+    func waitForLog(_ text: String, times: Int = 1) throws {
         for _ in 0..<1000 {
-            if log.contains(text) { return }
+            if log.ranges(of: text).count >= times { return }
             guard isRunning else { break }
             usleep(10_000)
         }
@@ -122,11 +114,7 @@ final class HubProcess {
     }
 
     func write(_ name: String, _ text: String, mode: Int) throws {
-        let path = directory + "/" + name
-        guard
-            FileManager.default.createFile(
-                atPath: path, contents: Data(text.utf8), attributes: [.posixPermissions: mode])
-        else { throw Failure(description: "cannot write \(path)") }
+        try folder.write(name, text, mode: mode)
     }
 
     private static func configuration(

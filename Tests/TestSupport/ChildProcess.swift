@@ -27,7 +27,9 @@ public final class ChildProcess: Sendable {
         posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
         posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO)
         // NIO's sockets are not close-on-exec: a daemon that has one keeps a connection of the tests open.
-        _ = ChildProcess.closeFrom?(&actions, STDERR_FILENO + 1)
+        guard let closeFrom = ChildProcess.closeFrom, closeFrom(&actions, STDERR_FILENO + 1) == 0 else {
+            throw Failure(description: "\(words): no posix_spawn_file_actions_addclosefrom_np")
+        }
         // A thread of ours has signals blocked, and daemons would inherit that: SIGTERM must end them.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
@@ -57,8 +59,8 @@ public final class ChildProcess: Sendable {
     public var isRunning: Bool { reap(WNOHANG) == nil }
 
     public func send(_ signal: Int32) {
-        // A number that was reaped may be another process's.
-        if isRunning { kill(processIdentifier, signal) }
+        // A number that was reaped may be another process's: under the lock nobody reaps it.
+        ended.withLock { if $0 == nil { kill(processIdentifier, signal) } }
     }
 
     /// Blocks until the end.
@@ -66,6 +68,11 @@ public final class ChildProcess: Sendable {
     /// - Returns: the exit status, or 128 and the signal that ended it, as a shell has it.
     @discardableResult
     public func wait() -> Int32 {
+        if isRunning {
+            // Without the lock, which others need to look at it and to send signals; it is left to be reaped.
+            var information = siginfo_t()
+            while waitid(P_PID, id_t(processIdentifier), &information, WEXITED | WNOWAIT) != 0 && errno == EINTR {}
+        }
         guard let status = reap(0) else { return -1 }
         let signal = status & 0x7F
         return signal == 0 ? (status >> 8) & 0xFF : 128 + signal

@@ -7,7 +7,7 @@ import TestSupport
 final class ProxyProcess {
     struct Failure: Error, CustomStringConvertible { var description: String }
 
-    let directory: String
+    private let folder: PrivateDirectory
     let address: SocketAddress
     private var process: ChildProcess?
 
@@ -19,9 +19,7 @@ final class ProxyProcess {
         servers: [ScriptedPOP3Server], pop3: [String] = [], host: String? = nil,
         prepare: (_ directory: String) throws -> Void = { _ in }
     ) async throws {
-        var template = Array("/tmp/covey-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw Failure(description: "mkdtemp") }
-        directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        folder = try PrivateDirectory()
         address = try SocketAddress(ipAddress: host ?? LoopbackAddress.next(), port: Int.random(in: 20_000..<32_000))
         try write("cluster.key", Data(repeating: 0x41, count: 32).base64EncodedString() + "\n", mode: 0o600)
         try write("journal.password", "secret\n", mode: 0o600)
@@ -36,12 +34,11 @@ final class ProxyProcess {
         try await waitForLog("Ready")
     }
 
-    deinit {
-        process = nil
-        try? FileManager.default.removeItem(atPath: directory)
-    }
+    // Before its directory goes.
+    deinit { process = nil }
 
-    var log: String { (try? String(contentsOfFile: directory + "/log", encoding: .utf8)) ?? "" }
+    var directory: String { folder.path }
+    var log: String { folder.text(of: "log") }
 
     /// A session with its maildrop open.
     func loggedIn() async throws -> POP3TestClient { try await ProxyProcess.loggedIn(at: address) }
@@ -108,10 +105,6 @@ final class ProxyProcess {
     }
 
     func write(_ name: String, _ text: String, mode: Int) throws {
-        let path = directory + "/" + name
-        guard
-            FileManager.default.createFile(
-                atPath: path, contents: Data(text.utf8), attributes: [.posixPermissions: mode])
-        else { throw Failure(description: "cannot write \(path)") }
+        try folder.write(name, text, mode: mode)
     }
 }
