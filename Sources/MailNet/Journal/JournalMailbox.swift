@@ -53,6 +53,12 @@ public final class JournalMailbox: JournalStore {
         return try result.get()
     }
 
+    public func answers() async -> Bool {
+        let isEncrypted = settings.tls?.isImplicit ?? false
+        return await ServerGreeting.ask(
+            isEncrypted ? .tls : .pop3, at: settings.endpoint, patience: .milliseconds(200), group: group) == .greeted
+    }
+
     /// Removes messages; those that are gone already are passed over.
     public func remove(_ uniqueIDs: Set<String>) async throws {
         let result = await onLoop { session, completion in session.remove(uniqueIDs, completion) }
@@ -73,11 +79,15 @@ public final class JournalMailbox: JournalStore {
         _ work: @escaping @Sendable (JournalSession, @escaping (Result<Value, Failure>) -> Void) -> Void
     ) async -> Result<Value, Failure> {
         let loop = group.next()
-        let settings = self.settings
-        return await withCheckedContinuation { continuation in
-            loop.execute {
-                work(JournalSession(settings: settings, eventLoop: loop)) { continuation.resume(returning: $0) }
+        let session = loop.submit { [settings] in
+            NIOLoopBound(JournalSession(settings: settings, eventLoop: loop), eventLoop: loop)
+        }
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                session.whenSuccess { work($0.value) { continuation.resume(returning: $0) } }
             }
+        } onCancel: {
+            session.whenSuccess { $0.value.cancel() }
         }
     }
 }

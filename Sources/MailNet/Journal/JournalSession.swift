@@ -18,6 +18,8 @@ final class JournalSession {
     private let eventLoop: any EventLoop
     private let backend: POP3Backend
     private var completion: Completion?
+    /// Whether it has failed or was given up, perhaps before it began.
+    private var isOver = false
     private var listing: [POP3UniqueIDLine] = []
     private var sizes: [Int: Int] = [:]
     private var toFetch: [POP3UniqueIDLine] = []
@@ -53,8 +55,14 @@ final class JournalSession {
         }
     }
 
+    /// Ends it with a failure, if it has not ended.
+    func cancel() {
+        fail("given up", isServerSilent: true)
+    }
+
     private func start(_ completion: @escaping Completion, whenListed: @escaping () -> Void) {
         self.completion = completion
+        guard !isOver else { return cancel() }
         backend.open(
             settings.endpoint, tls: settings.tls, connectTimeout: settings.timeout,
             greeting: POP3Backend.statusReceiver { self.check($0, "greeting") {} })
@@ -162,6 +170,7 @@ final class JournalSession {
     private func fail(_ reason: String, isRefusedLogin: Bool = false, isServerSilent: Bool = false) {
         let completion = self.completion
         self.completion = nil
+        isOver = true
         backend.close()
         completion?(
             .failure(Failure(description: reason, isServerSilent: isServerSilent, isRefusedLogin: isRefusedLogin)))

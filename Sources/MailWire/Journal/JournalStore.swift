@@ -15,8 +15,10 @@ public protocol JournalStore: Sendable {
     /// Reads what is new: all of it, or a part that fits into memory; then the reader asks again.
     ///
     /// - Parameter known: unique-ids of messages that were read before.
-    /// - Throws: `JournalFailure` where the journal cannot be read.
+    /// - Throws: `JournalFailure` where the journal cannot be read, or the task was cancelled.
     func read(known: Set<String>) async throws -> JournalReading
+    /// Whether the server is there, asked now: false after a fifth of a second of silence.
+    func answers() async -> Bool
     /// Adds a message: true when the server has it on disk.
     func append(_ text: ByteBuffer) async -> Bool
     /// Removes messages by unique-id; those that are gone already are no error.

@@ -55,7 +55,7 @@ public actor JournalKeeper: DeletionLog {
     private var lastWrite: ContinuousClock.Instant?
     private var isWriteScheduled = false
     /// Of what time the journals are wanted by whoever waits for a reading.
-    private var wanted: ContinuousClock.Instant?
+    var wanted: ContinuousClock.Instant?
 
     /// - Parameters:
     ///   - stores: one per mailbox server, in configuration order, at most 64.
@@ -86,7 +86,16 @@ public actor JournalKeeper: DeletionLog {
 
     private func readAgainAndAgain(_ server: Int) async {
         while !Task.isCancelled {
-            await read(server)
+            let wasAwaited = journals[server].isAwaited
+            let attempt = Task { await read(server) }
+            journals[server].attempt = attempt
+            await withTaskCancellationHandler {
+                await attempt.value
+            } onCancel: {
+                attempt.cancel()
+            }
+            journals[server].attempt = nil
+            if wasAwaited { journals[server].isAwaited = false }
             if journals[server].isReadable { await maintain(server) }
             await rest(server)
         }
@@ -97,6 +106,7 @@ public actor JournalKeeper: DeletionLog {
         // However many logins want to know: no server is asked more than twenty times a second.
         let least = min(settings.poll, .milliseconds(50))
         try? await clock.sleep(for: least)
+        if journals[server].isAwaited { return }
         if let wanted, journals[server].isOlder(than: wanted) { return }
         let clock = self.clock
         let more = settings.poll - least
@@ -227,26 +237,6 @@ public actor JournalKeeper: DeletionLog {
         return .init(
             mailbox: settings.mailbox, host: settings.host, date: MailDate.text(now),
             messageID: "\(now).\(UInt64.random(in: .min ... .max)).covey-journal@\(settings.host)")
-    }
-
-    // MARK: waiting
-
-    /// A login that finds a reading older than `poll`, or than what it asks for, waits for a new one; not for a journal that
-    /// cannot be read.
-    private func waitForReadings(since: ContinuousClock.Instant?) async {
-        let deadline = clock.now + settings.patience
-        if let since {
-            wanted = max(wanted ?? since, since)
-            for server in stores.indices where journals[server].isOlder(than: since) {
-                journals[server].sleeper?.cancel()
-            }
-        }
-        func isDue(_ journal: JournalState) -> Bool {
-            journal.isStale(now: clock.now, limit: settings.poll) || since.map(journal.isOlder) ?? false
-        }
-        while clock.now < deadline, journals.contains(where: isDue) {
-            try? await clock.sleep(for: .milliseconds(since == nil ? 20 : 2))
-        }
     }
 }
 

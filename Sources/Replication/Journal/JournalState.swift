@@ -27,6 +27,12 @@ struct JournalState {
     private var lastReading: ContinuousClock.Instant?
     /// Ends the rest before the next reading when it is cancelled.
     var sleeper: Task<Void?, Never>?
+    /// The attempt to read it that is under way.
+    var attempt: Task<Void, Never>?
+    /// Whether its server, which was silent, answers again, so that the next attempt follows at once.
+    var isAwaited = false
+    /// The question whether a silent server answers again, for all who want to know.
+    var question: Task<Bool, Never>?
     /// Time between readings that both succeeded, with none that failed between them.
     private(set) var uptime = Duration.zero
     /// The last attempt to read it that has ended: when it began and ended, and whether the server refused the login.
@@ -63,6 +69,11 @@ struct JournalState {
         if isReadable || !wasTried { log("journal cannot be read") }
         isReadable = false
         wasTried = true
+    }
+
+    /// Whether it was read by an attempt that began since that time.
+    func wasRead(since time: ContinuousClock.Instant) -> Bool {
+        isReadable && lastReading.map { $0 >= time } ?? false
     }
 
     /// Whether the journal can be read, and was last read before that time.

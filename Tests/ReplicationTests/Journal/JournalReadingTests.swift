@@ -33,6 +33,23 @@ import Testing
         }
     }
 
+    @Test func `a proxy that was cut off hears what was deleted meanwhile before it tells what is there`() async throws
+    {
+        let keeper = keeper()
+        try await running(keeper) {
+            _ = await keeper.deletedIDs(of: "u1@x")
+            b.setDown(true)
+            await eventually("b is not missed") { await keeper.figures["b"]?.isServerSilent == true }
+            b.state.withLock { $0.isHanging = true }
+            await eventually("no packet gets lost") { b.state.withLock(\.hanging) == 1 }
+            b.setDown(false)
+            await b.put([JournalEntry(user: "u1@x", ids: [try #require(UniqueID(makeID(1)))], time: now)])
+            b.state.withLock { $0.isHanging = false }
+            #expect(await keeper.deletedIDs(of: "u1@x") == [], "what this is about")
+            #expect(await keeper.deletedIDs(of: "u1@x", since: .now) == [makeID(1)])
+        }
+    }
+
     @Test func `nothing is fetched twice while nothing is new`() async throws {
         let keeper = keeper()
         try await running(keeper) {
@@ -56,6 +73,7 @@ import Testing
     @Test func `entries older than expire count no more`() async throws {
         try await running(keeper()) {
             try await keeper().record(Deletions(user: "u1@x", ids: [makeID(1)]))
+            await eventually("no heartbeats") { !a.marks.isEmpty && !b.marks.isEmpty }
         }
         // The clock alone is not believed: a heartbeat says that the cluster has come that far.
         let early = keeper(expire: 100, at: now + 101)

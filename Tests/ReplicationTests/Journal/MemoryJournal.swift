@@ -18,6 +18,10 @@ final class MemoryJournal: JournalStore {
         var isUnreadable = false
         /// It can be read, but takes nothing: its disk is full.
         var isFull = false
+        /// Who begins to read waits until he gives up: his packets got lost.
+        var isHanging = false
+        /// Readers that wait so.
+        var hanging = 0
         /// Why nobody can log in.
         var failure: (any Error)?
         /// Messages with deletions that were fetched.
@@ -51,8 +55,15 @@ final class MemoryJournal: JournalStore {
     }
     func setDown(_ isDown: Bool) { state.withLock { $0.isDown = isDown } }
 
+    func answers() async -> Bool { state.withLock { !$0.isDown } }
+
     func read(known: Set<String>) async throws -> JournalReading {
-        try state.withLock { state in
+        if state.withLock(\.isHanging) {
+            state.withLock { $0.hanging += 1 }
+            try? await Task.sleep(for: .seconds(3600))
+            throw Down(isServerSilent: true)
+        }
+        return try state.withLock { state in
             if let failure = state.failure { throw failure }
             if state.isDown || state.isUnreadable { throw Down(isServerSilent: state.isDown) }
             let new = state.messages.filter { !known.contains($0.uniqueID) }.prefix(state.mostAtOnce)
