@@ -95,6 +95,9 @@ public struct ClusterTouch: Sendable {
         return (history(of: server, now: now).last ?? 0) < newest ? (newest, false) : nil
     }
 
+    /// Whether any journal has a heartbeat that can be believed.
+    public func hasHeartbeats(now: Int) -> Bool { newest(now: now) != nil }
+
     /// The time that a mark of `covey resync` gets.
     public func timeOfResync(now: Int) -> Int { time(now: now) }
 

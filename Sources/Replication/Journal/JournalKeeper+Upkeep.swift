@@ -44,8 +44,13 @@ extension JournalKeeper {
     private func keepInTouch(_ server: Int) async {
         guard let due = touch.heartbeatDue(server, now: wallClock(), patience: heartbeatPatience) else { return }
         if due.isNew {
-            // However far the own clock is ahead: time goes on by two intervals an interval at most.
-            if let lastHeartbeat, lastHeartbeat.duration(to: clock.now) < .seconds(touch.interval) { return }
+            // However far the own clock is ahead: time goes on by two intervals an interval at most. Where somebody emptied
+            // all journals there is no time that could.
+            if touch.hasHeartbeats(now: wallClock()), let lastHeartbeat,
+                lastHeartbeat.duration(to: clock.now) < .seconds(touch.interval)
+            {
+                return
+            }
             lastHeartbeat = clock.now
             heartbeatPatience = Int.random(in: 0...(touch.interval / 24))
         }

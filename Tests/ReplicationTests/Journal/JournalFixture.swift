@@ -29,10 +29,10 @@ extension TwoJournals {
 
     func keeper(
         expire: Int = 864_000, at time: Int = JournalFixture.now, patience: Duration = .seconds(20),
-        poll: Duration = .milliseconds(20)
+        poll: Duration = .milliseconds(20), stores: [MemoryJournal]? = nil
     ) -> JournalKeeper {
         JournalKeeper(
-            stores: [a, b], key: JournalFixture.key,
+            stores: stores ?? [a, b], key: JournalFixture.key,
             settings: .init(
                 mailbox: "j@x", host: "p", expire: expire, poll: poll, patience: patience,
                 repairInterval: .milliseconds(50)),

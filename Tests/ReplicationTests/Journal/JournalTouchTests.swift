@@ -68,6 +68,15 @@ import Testing
                         + [JournalMark(.resynced, server: "a", time: now - 11 * day)]))
     }
 
+    @Test func `all journals emptied get heartbeats anew, also by the proxy that wrote the last ones`() async throws {
+        let keeper = keeper(stores: [a])
+        try await running(keeper) {
+            await eventually("no heartbeat") { !a.marks.isEmpty }
+            try await a.remove(Set(a.state.withLock { $0.messages.map(\.uniqueID) }))
+            await eventually("no heartbeat again") { !a.marks.isEmpty }
+        }
+    }
+
     @Test func `with a clock that is years ahead nothing expires`() async throws {
         await a.put(
             [JournalEntry(user: "u1@x", ids: [try #require(UniqueID(makeID(1)))], time: now - day)],
