@@ -123,14 +123,14 @@ import Testing
     }
 
     @Test func `a server that stalls in the handshake costs one timeout`() async throws {
-        let (outcome, _) = try await deliver(.starttls, timeout: 300) { line, _ in
+        let (outcome, _) = try await deliver(.starttls, timeout: 3_000) { line, _ in
             switch line {
             case "LHLO mh1": .say("250 STARTTLS")
             case "STARTTLS": .say("220 go")
             default: .nothing
             }
         }
-        #expect(outcome.reason.contains("timed out after 300 ms"))
+        #expect(outcome.reason.contains("timed out after 3000 ms"))
         let implicit = try await deliver(.implicit, timeout: 300, isImplicit: false) { _, _ in .nothing }
         #expect(implicit.outcome.kind == "unreachable")
     }
