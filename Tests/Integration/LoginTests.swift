@@ -19,6 +19,7 @@ extension RealServers {
                 try lab.stop(.pop3d, on: proxy)
                 try lab.start(.pop3d, on: proxy)
             }
+            try lab.waitForHubsToSeeAllServers()
             return lab
         }
 

@@ -1,5 +1,6 @@
 import CoveyCore
 import Replication
+import Synchronization
 import Testing
 
 /// Heartbeats: servers that have lost touch, and clocks that are wrong.
