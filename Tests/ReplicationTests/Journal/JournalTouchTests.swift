@@ -73,6 +73,8 @@ import Testing
         let keeper = keeper(stores: [a])
         try await running(keeper) {
             await eventually("no heartbeat") { !a.marks.isEmpty }
+            // Until it has been read back.
+            _ = await keeper.deletedIDs(of: "u1@x", since: .now)
             try await a.remove(Set(a.state.withLock { $0.messages.map(\.uniqueID) }))
             await eventually("no heartbeat again") { !a.marks.isEmpty }
         }
