@@ -147,6 +147,9 @@ extension Lab {
                 """, user, password)
             try exec(server, "doveadm", "reload")
         }
+        // Its auth process answers nobody for some seconds after a reload, whoever asks: a sender would be put off.
+        for server in mailboxes { try exec(server, "doveadm", "auth", "test", user, password) }
+        try waitForHubsToSeeAllServers()
     }
 
     /// The proxy makes addresses wait from which many logins fail.
