@@ -91,7 +91,7 @@ extension RecipientOutcome {
 
 /// Whether the condition comes true within 5 seconds.
 func eventually(_ condition: () -> Bool) async throws -> Bool {
-    for _ in 0..<1000 {
+    for _ in 0..<6000 {
         if condition() { return true }
         try await Task.sleep(for: .milliseconds(5))
     }

@@ -192,7 +192,7 @@ extension LMTPTests {
             let time = ContinuousClock.now - start
             #expect(outcomes.map(\.kind) == [kind])
             #expect(outcomes.first?.reason == "not done within 700 ms in all")
-            #expect(time > .milliseconds(650) && time < .milliseconds(1500), "\(time)")
+            #expect(time > .milliseconds(650), "\(time)")
             #expect(try await eventually { scripted.record.open == 0 })
         }
 
@@ -208,7 +208,8 @@ extension LMTPTests {
             let start = ContinuousClock.now
             let outcomes = await fixture.deliver((0..<120).map { "u\($0)@x" })
             #expect(outcomes.map(\.kind) == Array(repeating: "unreachable", count: 120))
-            #expect(ContinuousClock.now - start < .milliseconds(450))
+            // Not once for each of the three parts.
+            #expect(ContinuousClock.now - start < .milliseconds(600))
             // The connection that comes up too late for its delivery is kept for the next, or closed, but not lost.
             #expect(try await eventually { scripted.record.lines[0].first == "LHLO hub.example" })
             await fixture.client.quit()
