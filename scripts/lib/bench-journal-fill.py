@@ -9,7 +9,7 @@ import time
 
 count, per_message, users = int(sys.argv[1]), 10_000, 1_000
 with open("/etc/covey/cluster.key") as file:
-    key = base64.b64decode(file.read())
+    key = base64.b64decode(next(line for line in file if line.strip() and not line.startswith("#")))
 now = int(time.time())
 folder = "/var/vmail/example.com/covey-journal/Maildir"
 for name in ("new", "cur", "tmp"):
