@@ -53,29 +53,16 @@ print(f"{time.clock_gettime(time.CLOCK_BOOTTIME) - started:.2f}")
 WAIT
 }
 
-# Processor time of all Dovecot processes on b, also of those that ended, in ms for each of 20 polls or logins.
-journal_ticks() {
-    scripts/lab exec b python3 - <<'TICKS'
-import glob, os
-total = 0
-for path in glob.glob("/proc/[0-9]*/stat"):
-    try:
-        text = open(path).read()
-    except OSError:
-        continue
-    name, rest = text[text.index("(") + 1 : text.rindex(")")], text[text.rindex(")") + 2 :].split()
-    if name in "dovecot auth anvil log config stats pop3 pop3-login".split():
-        total += sum(map(int, rest[11:15] if name == "dovecot" else rest[11:13]))
-print(total * 1000 / os.sysconf("SC_CLK_TCK"))
-TICKS
-}
+# journal_ticks: processor time of all Dovecot processes on b so far.
+journal_ticks() { process_ticks b 'dovecot auth anvil log config stats pop3 pop3-login'; }
 
 # journal_polls: what a poll of the proxy on a costs b while nothing is new. journal.poll is 1 s.
 journal_polls() {
     local before
     before=$(journal_ticks)
     sleep 20
-    awk -v before="$before" -v after="$(journal_ticks)" 'BEGIN { printf "%.2f\n", (after - before) / 20 }'
+    awk -v before="$before" -v after="$(journal_ticks)" -v hz="$(getconf CLK_TCK)" \
+        'BEGIN { printf "%.2f\n", (after - before) * 1000 / hz / 20 }'
 }
 
 # journal_logins: what a login of a user with an empty maildrop costs b, above the polls.
@@ -93,8 +80,8 @@ for number in range(200):
     session.quit()
     time.sleep(0.1 - time.time() % 0.1)
 LOGINS
-    awk -v before="$before" -v after="$(journal_ticks)" -v polls="$polls" \
-        'BEGIN { printf "%.2f\n", (after - before - 20 * polls) / 200 }'
+    awk -v before="$before" -v after="$(journal_ticks)" -v polls="$polls" -v hz="$(getconf CLK_TCK)" \
+        'BEGIN { printf "%.2f\n", ((after - before) * 1000 / hz - 20 * polls) / 200 }'
 }
 
 journal_report() {

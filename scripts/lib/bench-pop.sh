@@ -125,10 +125,15 @@ pop_pair() {
     printf 'pair both %s 0\n' "$line"
 }
 
-# pop_ticks CONTENDER: processor time of its processes so far, of those that ended too.
+# pop_ticks CONTENDER: processor time of its processes so far.
 pop_ticks() {
     [[ $1 != direct ]] || { say 0; return; }
-    scripts/lab exec mh1 python3 - "${POP_PROCESSES[$1]}" <<'TICKS'
+    process_ticks mh1 "${POP_PROCESSES[$1]}"
+}
+
+# process_ticks HOST NAMES: processor time of all processes of these names so far, of those that ended too.
+process_ticks() {
+    scripts/lab exec "$1" python3 - "$2" <<'TICKS'
 import glob, sys
 names, total = sys.argv[1].split(), 0
 for path in glob.glob("/proc/[0-9]*/stat"):
