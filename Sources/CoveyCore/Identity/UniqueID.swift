@@ -17,6 +17,9 @@ public struct UniqueID: Sendable, Hashable, CustomStringConvertible {
         var low: UInt64
     }
 
+    /// Characters of an id's text.
+    static let length = 29
+
     public let kind: Kind
     private let high: UInt64
     private let low: UInt64
@@ -78,13 +81,21 @@ public struct UniqueID: Sendable, Hashable, CustomStringConvertible {
     }
 
     private init?(octets: some Collection<UInt8>, kind: Kind) {
-        guard octets.count == 29, octets.starts(with: kind.prefix.utf8) else { return nil }
+        guard octets.count == UniqueID.length, octets.starts(with: kind.prefix.utf8) else { return nil }
         guard let bits = Base32.decode128(octets.dropFirst(3)) else { return nil }
         self.kind = kind
         (high, low) = bits
     }
 
     public var description: String { kind.prefix + Base32.encode128(high: high, low: low) }
+}
+
+extension UniqueID.Words {
+    /// The first 128 bits of a digest of 16 octets or more.
+    init(digest: UnsafeRawBufferPointer) {
+        high = UInt64(bigEndian: digest.loadUnaligned(as: UInt64.self))
+        low = UInt64(bigEndian: digest.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+    }
 }
 
 extension UniqueID.Kind {

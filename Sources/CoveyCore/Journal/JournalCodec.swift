@@ -11,13 +11,16 @@ public struct JournalCodec: Sendable {
     /// Ids in one line: keeps it below the 998 octets of RFC 5322 §2.1.1.
     static let idsPerLine = 20
     private static let domain = Array("covey journal 1\n".utf8)
-    private static let deleted = Array("deleted ".utf8)
+    private static let deleted = Array("deleted".utf8)
     private static let blank = UInt8(ascii: " ")
 
-    private let key: SymmetricKey
+    /// Has taken the key and the domain: copied for each line, since a journal may have a million of them.
+    private let authentication: HMAC<SHA256>
 
     public init(key: ClusterKey) {
-        self.key = SymmetricKey(data: key.octets)
+        var authentication = HMAC<SHA256>(key: SymmetricKey(data: key.octets))
+        authentication.update(data: JournalCodec.domain)
+        self.authentication = authentication
     }
 
     /// What a line of a journal message is.
@@ -44,40 +47,63 @@ public struct JournalCodec: Sendable {
 
     private func signed(_ text: String) -> String {
         // An id's text without its kind is the base32 of 128 bits.
-        "\(text) \(UniqueID(words: signature(text.utf8), kind: .stamped).description.dropFirst(3))"
+        let words = Array(text.utf8).withUnsafeBytes { signature($0[...]) }
+        return "\(text) \(UniqueID(words: words, kind: .stamped).description.dropFirst(3))"
     }
 
-    public func read(_ line: some StringProtocol) -> Line { read(Array(line.utf8)[...]) }
+    public func read(_ line: some StringProtocol) -> Line {
+        Array(line.utf8).withUnsafeBytes { read($0[...]) }
+    }
 
     /// Reads a line without its line end. In octets: a journal may have a million entries.
-    public func read(_ line: ArraySlice<UInt8>) -> Line {
+    func read(_ line: Slice<UnsafeRawBufferPointer>) -> Line {
         guard let first = line.first, first != UInt8(ascii: "#") else { return .comment }
         guard let end = line.lastIndex(of: JournalCodec.blank),
             let (high, low) = Base32.decode128(line[(end + 1)...]),
             signature(line[..<end]) == UniqueID.Words(high: high, low: low)
         else { return .invalid }
-        let words = line[..<end].split(separator: JournalCodec.blank, omittingEmptySubsequences: false)
-        guard words.count >= 3, let time = Int(String(decoding: words[1], as: UTF8.self)), time >= 0,
-            time <= Int(UInt32.max)
+        var rest: Slice<UnsafeRawBufferPointer>? = line[..<end]
+        guard let kind = JournalCodec.word(of: &rest), let timeText = JournalCodec.word(of: &rest),
+            let name = JournalCodec.word(of: &rest), let time = Int(String(decoding: timeText, as: UTF8.self)),
+            (0...Int(UInt32.max)).contains(time)
         else { return .invalid }
-        guard line.starts(with: JournalCodec.deleted) else {
-            guard words.count == 3, let kind = JournalMark.Kind(rawValue: String(decoding: words[0], as: UTF8.self))
-            else { return .invalid }
-            return .mark(JournalMark(kind, server: String(decoding: words[2], as: UTF8.self), time: time))
+        guard kind.elementsEqual(JournalCodec.deleted) else {
+            guard let kind = JournalMark.Kind(rawValue: String(decoding: kind, as: UTF8.self)), rest == nil else {
+                return .invalid
+            }
+            return .mark(JournalMark(kind, server: String(decoding: name, as: UTF8.self), time: time))
         }
-        guard words.count == 4, let user = JournalCodec.unescape(words[2]) else { return .invalid }
-        var ids: [UniqueID] = []
-        for text in words[3].split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
-            guard let id = UniqueID(octets: text) else { return .invalid }
-            ids.append(id)
-        }
+        guard let user = JournalCodec.unescape(name), let ids = JournalCodec.word(of: &rest), rest == nil,
+            let ids = JournalCodec.ids(ids)
+        else { return .invalid }
         return .entry(JournalEntry(user: user, ids: ids, time: time))
     }
 
-    private func signature(_ text: some Collection<UInt8>) -> UniqueID.Words {
-        var code = HMAC<SHA256>(key: key)
-        code.update(data: JournalCodec.domain + text)
-        return UniqueID(kind: .stamped, digest: code.finalize()).words
+    /// Takes the octets up to the next blank off the front, and the blank; nil where nothing is left.
+    private static func word(of rest: inout Slice<UnsafeRawBufferPointer>?) -> Slice<UnsafeRawBufferPointer>? {
+        guard let text = rest else { return nil }
+        let end = text.firstIndex(of: blank)
+        rest = end.map { text[($0 + 1)...] }
+        return text[..<(end ?? text.endIndex)]
+    }
+
+    private static func ids(_ text: Slice<UnsafeRawBufferPointer>) -> [UniqueID]? {
+        var ids: [UniqueID] = []
+        ids.reserveCapacity((text.count + 1) / (UniqueID.length + 1))
+        var rest = text
+        while true {
+            guard let id = UniqueID(octets: rest.prefix(UniqueID.length)) else { return nil }
+            ids.append(id)
+            rest = rest.dropFirst(UniqueID.length)
+            guard let octet = rest.popFirst() else { return ids }
+            guard octet == UInt8(ascii: ",") else { return nil }
+        }
+    }
+
+    private func signature(_ text: Slice<UnsafeRawBufferPointer>) -> UniqueID.Words {
+        var code = authentication
+        code.update(data: UnsafeRawBufferPointer(rebasing: text))
+        return code.finalize().withUnsafeBytes { UniqueID.Words(digest: $0) }
     }
 
     private static func escape(_ user: String) -> String {
@@ -97,7 +123,7 @@ public struct JournalCodec: Sendable {
         return text
     }
 
-    private static func unescape(_ text: ArraySlice<UInt8>) -> String? {
+    private static func unescape(_ text: Slice<UnsafeRawBufferPointer>) -> String? {
         guard text.contains(UInt8(ascii: "%")) else {
             return text.isEmpty ? nil : String(validating: text, as: UTF8.self)
         }

@@ -74,10 +74,14 @@ public enum JournalMessage {
     }
 
     /// Reads a whole message, header section included; line ends may be CRLF or LF.
-    public static func read(_ octets: [UInt8], codec: JournalCodec) -> Contents {
+    public static func read(_ octets: UnsafeRawBufferPointer, codec: JournalCodec) -> Contents {
         var contents = Contents()
         var isBody = false
-        for var line in octets.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+        var rest = octets[...]
+        while !rest.isEmpty {
+            let lineFeed = rest.firstIndex(of: UInt8(ascii: "\n"))
+            var line = rest[..<(lineFeed ?? rest.endIndex)]
+            rest = lineFeed.map { rest[($0 + 1)...] } ?? rest.suffix(0)
             if line.last == UInt8(ascii: "\r") { line.removeLast() }
             guard isBody else {
                 isBody = line.isEmpty

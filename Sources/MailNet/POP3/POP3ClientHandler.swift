@@ -229,7 +229,7 @@ final class POP3ClientHandler: ChannelInboundHandler {
         if case .retrieving(let retrieval) = last { retrieval.cancel() }
         for server in servers { server.backend.close() }
         servers = []
-        if let context, let maildrop { FreedMemory.giveBack(after: maildrop.count, eventLoop: context.eventLoop) }
+        if let maildrop { FreedMemory.giveBack(after: maildrop.count) }
         maildrop = nil
         if case .updating = last, end == .clientClosed { return }
         summary.end = end

@@ -8,7 +8,7 @@ extension JournalKeeper {
     func read(_ server: Int) async {
         let started = clock.now
         do {
-            try await readToTheEnd(server)
+            FreedMemory.giveBack(after: try await readToTheEnd(server))
             journals[server].attemptEnded(started, now: clock.now, isLoginRefused: false)
             journals[server].succeeded(started) {
                 logger.notice("\($0)", metadata: ["server": "\(stores[server].name)"])
@@ -25,8 +25,11 @@ extension JournalKeeper {
     }
 
     /// A long journal comes in parts, each with a login of its own, so that never much of it is in memory at once.
-    private func readToTheEnd(_ server: Int) async throws {
+    ///
+    /// - Returns: how many entries were read.
+    private func readToTheEnd(_ server: Int) async throws -> Int {
         var known = journals[server].known
+        var entries = 0
         // Of a journal that is read from its beginning.
         var marks: [JournalMark]?
         while true {
@@ -41,7 +44,9 @@ extension JournalKeeper {
                 marks = []
             }
             for message in reading.new {
-                for mark in take(message, from: server) {
+                let contents = await contents(of: message.octets)
+                entries += contents.entries.count
+                for mark in take(contents, of: message.uniqueID, from: server) {
                     if marks == nil { touch.add(mark, foundOn: server) } else { marks?.append(mark) }
                 }
                 known.insert(message.uniqueID)
@@ -50,18 +55,26 @@ extension JournalKeeper {
         }
         journals[server].known = known
         if let marks { touch.replace(marks, foundOn: server) }
+        return entries
+    }
+
+    /// Not on the actor: while one journal's signatures are checked, another's can be, and sessions be answered.
+    @concurrent
+    private nonisolated func contents(of message: ByteBuffer) async -> JournalMessage.Contents {
+        message.withUnsafeReadableBytes { JournalMessage.read($0, codec: codec) }
     }
 
     /// Takes a message's entries into the union; returns its marks.
-    private func take(_ message: (uniqueID: String, octets: ByteBuffer), from server: Int) -> [JournalMark] {
-        let contents = JournalMessage.read(Array(message.octets.readableBytesView), codec: codec)
+    private func take(
+        _ contents: JournalMessage.Contents, of uniqueID: String, from server: Int
+    ) -> [JournalMark] {
         // However old: what time it is for the journals is known only when all of them were read.
         for entry in contents.entries { union.add(entry, heldBy: server) }
-        if contents.isForeign, journals[server].foreign.insert(message.uniqueID).inserted {
+        if contents.isForeign, journals[server].foreign.insert(uniqueID).inserted {
             logger.warning(
                 "journal message with lines that are not ours",
                 metadata: [
-                    "server": "\(stores[server].name)", "unique.id": "\(message.uniqueID)",
+                    "server": "\(stores[server].name)", "unique.id": "\(uniqueID)",
                     "lines": "\(contents.invalidLines)",
                 ])
         }

@@ -76,7 +76,7 @@ private func id(_ number: Int) -> UniqueID {
         #expect(text.contains("\r\nSubject: Covey journal: 3 deleted messages of 2 users\r\n"))
         #expect(text.split(separator: "\r\n", omittingEmptySubsequences: false).allSatisfy { !$0.hasPrefix(".") })
         let received = "Return-Path: <>\(lineEnd)" + text.replacing("\r\n", with: lineEnd)
-        let contents = JournalMessage.read(Array(received.utf8), codec: codec)
+        let contents = Array(received.utf8).withUnsafeBytes { JournalMessage.read($0, codec: codec) }
         #expect(contents.entries == entries)
         #expect(contents.invalidLines == 0)
     }
@@ -85,7 +85,7 @@ private func id(_ number: Int) -> UniqueID {
         let text =
             JournalMessage.text([JournalEntry(user: "u1@x", ids: [id(1)], time: 5)], heading, codec: otherCodec)
             + "buy now\r\n"
-        let contents = JournalMessage.read(Array(text.utf8), codec: codec)
+        let contents = Array(text.utf8).withUnsafeBytes { JournalMessage.read($0, codec: codec) }
         #expect(contents.entries.isEmpty)
         #expect(contents.invalidLines == 2)
     }

@@ -43,7 +43,7 @@ final class MemoryJournal: JournalStore {
     var marks: [JournalMark] {
         state.withLock { state in
             state.messages.flatMap {
-                JournalMessage.read(Array($0.octets.readableBytesView), codec: JournalFixture.codec).marks
+                $0.octets.withUnsafeReadableBytes { JournalMessage.read($0, codec: JournalFixture.codec) }.marks
             }
         }
     }
