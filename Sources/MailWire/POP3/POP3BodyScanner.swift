@@ -60,7 +60,7 @@ public struct POP3BodyScanner: Sendable {
             case .text:
                 // Runs of text are the bulk of all mail: nothing but CR matters in them.
                 let start = index
-                while index < count, bytes[index] != 0x0d { index += 1 }
+                index = bytes.firstCarriageReturn(from: start)
                 octets += index - start
                 if index < count {
                     octets += 1
@@ -104,5 +104,23 @@ public struct POP3BodyScanner: Sendable {
             content = count
         }
         return Progress(released: released, content: content, consumed: count, isAtEnd: false)
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// Place of the first CR from `start` on; `count` if there is none.
+    fileprivate func firstCarriageReturn(from start: Int) -> Int {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        var index = start
+        // Eight octets at a time. Without borrows from lower ones, the top bit of an octet of `found` is set where the
+        // octet of `difference` is zero; a borrow can set one only above the first of these.
+        while index + 8 <= count {
+            let difference = UInt64(littleEndian: loadUnaligned(fromByteOffset: index, as: UInt64.self)) ^ (0x0d * ones)
+            let found = (difference &- ones) & ~difference & (0x80 * ones)
+            if found != 0 { return index + found.trailingZeroBitCount / 8 }
+            index += 8
+        }
+        while index < count, self[index] != 0x0d { index += 1 }
+        return index
     }
 }

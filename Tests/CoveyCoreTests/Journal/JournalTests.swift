@@ -61,6 +61,26 @@ private func id(_ number: Int) -> UniqueID {
     func `anything else is reported`(line: String) {
         #expect(codec.read(line) == .invalid)
     }
+
+    /// Signed with the key as above, by the same program: a line must be right besides.
+    @Test(arguments: [
+        "deleted 1 u1@x cv1aaaaaaaaaaaaaaaaaaaaaaaaaa  qbrwh4smqht7lk3pk5v5zzfyjy",
+        "deleted 1 u1@x j7kogdbwhvlhqxtue4wj57p3fa",
+        "deleted 1 u1@x cv1aaaaaaaaaaaaaaaaaaaaaaaaaa cv1aaaaaaaaaaaaaaaaaaaaaaaaaa iumuzazhbaipw22mk5wjpdduue",
+        "deleted 1 u1@x cv1aaaaaaaaaaaaaaaaaaaaaaaaaa, uzbvtp5sca3puaoz7yi3amtgh4",
+        "deleted 1 u1@x cv1aaaaaaaaaaaaaaaaaaaaaaaaaa;cv1aaaaaaaaaaaaaaaaaaaaaaaaaa mibdyivfa3hdzy7dmipaure45e",
+        "deleted 1 u1@x cv1aaaaaaaaaaaaaaaaaaaaaaaaa z3gwxgvslxkz5skbd6axp3yt4e",
+        "deleted 1  cv1aaaaaaaaaaaaaaaaaaaaaaaaaa gdh7kvi53vtohu3ko7juyyrd3y",
+        "deleted 4294967296 u1@x cv1aaaaaaaaaaaaaaaaaaaaaaaaaa flp3gduwl3xf3gf5s5oqlrkb7a",
+        "deleted -1 u1@x cv1aaaaaaaaaaaaaaaaaaaaaaaaaa nnntfpa3pz2hp54oqy2gq6t5ry",
+        "deleted 1 u1%2 cv1aaaaaaaaaaaaaaaaaaaaaaaaaa qixdnhlaxuavxakp4hxwcv3idu",
+        "heartbeat 1 a b lsl4djozrcr435w3ele5uknfmy",
+        "heartbeat 1 y2sqyb6wdkomlpmkbv36e3eglq",
+        "shout 1 a 7vbpv4jzrmshq2y7knhz4hnuvy",
+    ])
+    func `a signed line of another form is reported`(line: String) {
+        #expect(codec.read(line) == .invalid)
+    }
 }
 
 @Suite struct JournalMessageTests {

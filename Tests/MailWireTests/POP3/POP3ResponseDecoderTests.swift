@@ -89,6 +89,22 @@ import Testing
         }
     }
 
+    /// CR is looked for eight octets at a time: here with its neighbours, at every place, and cut at every place.
+    @Test(arguments: [[0x61], [0x0c, 0x0e], [0x8d, 0x0c, 0x0d], [0x00, 0xff, 0x0e, 0x2e]] as [[UInt8]])
+    func `counts the octets of lines of any length`(octets: [UInt8]) throws {
+        var body: [UInt8] = []
+        for length in 0..<20 {
+            body += (0..<length).map { octets[(length + $0) % octets.count] }
+            body += [0x0d, 0x0a]
+        }
+        var message: [UInt8] = []
+        var unstuffing = POP3Unstuffing()
+        unstuffing.append(body, to: &message)
+        for pieces in everySplit(Array("+OK\r\n".utf8) + body + Array(".\r\n".utf8)) {
+            #expect(try decode(pieces, [.body]).last == .end(message.count))
+        }
+    }
+
     @Test func `three pieces, cut at every two places, leave a body of dots whole`() throws {
         let body = "x\r\n..\r\n...\r\n.\r.\r\n"
         let wire = Array("+OK\r\n\(body).\r\n".utf8)
