@@ -159,8 +159,8 @@ struct Resync: AsyncParsableCommand {
         var totals = Totals()
         let bar = ProgressBar(total: list.count)
         for user in list {
-            bar.show(totals.users, "\(user)")
-            let report = await resync.run(user)
+            bar.show(totals.users, user)
+            let report = await resync.run(user) { bar.show(totals.users, user, messages: ($0, $1)) }
             totals.users += 1
             totals.added += report.added.count
             totals.removed += report.removed.count
@@ -232,11 +232,17 @@ private struct ProgressBar {
 
     init(total: Int) { self.total = total }
 
-    func show(_ done: Int, _ what: String) {
+    /// - Parameter messages: how far this user's copying has come.
+    func show(_ done: Int, _ user: String, messages: (done: Int, total: Int)? = nil) {
         guard isTerminal else { return }
-        let filled = ProgressBar.width * done / max(1, total)
+        var filled = ProgressBar.width * done / max(1, total)
+        var words = user
+        if let messages {
+            filled = ProgressBar.width * (done * messages.total + messages.done) / (total * messages.total)
+            words += ", message \(messages.done) of \(messages.total)"
+        }
         let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: ProgressBar.width - filled)
-        write("\r\u{1B}[K[\(bar)] \(done)/\(total) \(what)")
+        write("\r\u{1B}[K[\(bar)] \(done)/\(total) \(words)")
     }
 
     func clear() { if isTerminal { write("\r\u{1B}[K") } }

@@ -1,3 +1,4 @@
+import Foundation
 import TestSupport
 import Testing
 
@@ -51,27 +52,37 @@ extension RealServers.Repair {
         try lab.addMasterUser()
         let users = (7...10).map { "u\($0)@example.com" }
         for user in users {
-            try lab.deliver([note("Kept")], to: user)
-            try lab.copies(for: user)
+            // The first has two, for the bar to move within a user.
+            let notes = user == users[0] ? [note("Kept"), note("Kept, too")] : [note("Kept")]
+            try lab.deliver(notes, to: user)
+            try lab.copies(for: user, count: notes.count)
             try lab.forget(user, on: "b")
         }
         let command = """
             covey resync --to b --all --users /srv/users --master resync --password-file /etc/covey/master.password --keep
             """
         try lab.shell("a", "printf '%s\\n' \(users.joined(separator: " ")) >/srv/users")
-        let result = "b: 4 users, 4 messages added, 0 removed, 0 pruned, 0 only there, 0 users not done\n"
+        let result = "b: 4 users, 5 messages added, 0 removed, 0 pruned, 0 only there, 0 users not done\n"
 
         let shown = try lab.shell("a", "script -qec '\(command)' /dev/null </dev/null").text
         let empty = String(repeating: ".", count: 30)
         let full = String(repeating: "#", count: 30)
-        let bars = shown.matches(of: /\r\u{1B}\[K(\[[#.]{30}\] [0-9]\/[0-9] \S*)/).map { String($0.1) }
+        let bars = shown.matches(of: /\r\u{1B}\[K(\[[#.]{30}\] [^\r\u{1B}]*)/).map { String($0.1) }
         #expect(bars.first == "[\(empty)] 0/4 u7@example.com", "\(shown)")
-        #expect(bars.last == "[\(full)] 4/4 ", "\(shown)")
-        let done = bars.compactMap { $0.firstMatch(of: /([0-9])\/4/).flatMap { Int($0.1) } }
-        #expect(done == [0, 1, 2, 3, 4], "\(shown)")
+        #expect(bars.last?.trimmingCharacters(in: .newlines) == "[\(full)] 4/4 ", "\(shown)")
+        let done = bars.map { bar in bar.split(separator: " ")[1...].joined(separator: " ") }
+        #expect(
+            done == [
+                "0/4 u7@example.com", "0/4 u7@example.com, message 1 of 2", "0/4 u7@example.com, message 2 of 2",
+                "1/4 u8@example.com", "1/4 u8@example.com, message 1 of 1", "2/4 u9@example.com",
+                "2/4 u9@example.com, message 1 of 1", "3/4 u10@example.com", "3/4 u10@example.com, message 1 of 1",
+                "4/4",
+            ], "\(shown)")
+        let filled = bars.map { $0.count { $0 == "#" } }
+        #expect(filled == [0, 3, 7, 7, 15, 15, 22, 22, 30, 30], "\(shown)")
         #expect(shown.contains("u9@example.com: 1 added\r\n"), "lines of their own beside it: \(shown)")
         #expect(shown.contains(result.replacing("\n", with: "\r\n")))
-        for user in users { try lab.expectEqual(user, count: 1) }
+        for user in users { try lab.expectEqual(user, count: user == users[0] ? 2 : 1) }
 
         // Neither in a file beside a terminal nor where there is none.
         for user in users { try lab.forget(user, on: "b") }

@@ -61,7 +61,9 @@ public struct Resync: Sendable {
     }
 
     /// Does one user, and compares in the end what is there with what should be.
-    public func run(_ user: String) async -> Report {
+    ///
+    /// - Parameter progress: hears after each message how many of those that the target lacks were gone through.
+    public func run(_ user: String, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }) async -> Report {
         var report = Report(user: user)
         var open: [any MaildropSession] = []
         do {
@@ -77,7 +79,7 @@ public struct Resync: Sendable {
             if open.isEmpty {
                 report.problems.append("no server to copy from could be read")
             } else {
-                try await run(user, from: open, names: names, &report)
+                try await run(user, from: open, names: names, progress, &report)
             }
         } catch {
             report.problems.append("\(target.name): \(error)")
@@ -87,7 +89,8 @@ public struct Resync: Sendable {
     }
 
     private func run(
-        _ user: String, from open: [any MaildropSession], names: [String], _ report: inout Report
+        _ user: String, from open: [any MaildropSession], names: [String],
+        _ progress: (_ done: Int, _ total: Int) -> Void, _ report: inout Report
     ) async throws {
         // After the listings: what a user deletes from now on hides and removes the copy made here.
         let deleted = await deletedIDs(user)
@@ -114,7 +117,10 @@ public struct Resync: Sendable {
         } else {
             try await session.remove(named + (mayPrune ? extra : []))
         }
-        for message in missing { await add(message, user, from: open, names: names, &report) }
+        for (place, message) in missing.enumerated() {
+            await add(message, user, from: open, names: names, &report)
+            progress(place + 1, missing.count)
+        }
         guard report.hasDifferences else { return }
         try await compare(user, wanted: wantedIDs, deleted: deleted, &report)
     }

@@ -35,6 +35,17 @@ import Testing
         #expect(b.state.withLock { $0.stored } == 2)
     }
 
+    @Test func `tells after each message how far it has come`() async {
+        var told: [[Int]] = []
+        let resync = Resync(
+            target: MemoryMaildrops("b", [one]), sources: [MemoryMaildrops("a", [one, two, three])], key: key,
+            options: .init(), deletedIDs: { _ in [] })
+        _ = await resync.run("u1@x") { told.append([$0, $1]) }
+        #expect(told == [[1, 2], [2, 2]])
+        _ = await resync.run("u1@x") { told.append([$0, $1]) }
+        #expect(told.count == 2, "nothing was missing")
+    }
+
     @Test func `removes what the journal names, and adds nothing of it`() async {
         let a = MemoryMaildrops("a", [one, two])
         let b = MemoryMaildrops("b", [one, old])
