@@ -60,6 +60,24 @@ import Testing
         #expect(!lines.contains { $0.hasPrefix("service covey-lmtp") })
     }
 
+    /// With Postfix's own time-outs (300 s for RCPT, 600 s after the final dot) tries that a power failure left hanging keep
+    /// all copies for that server waiting after it is back. covey-milter flushes the queue two minutes after a return.
+    @Test(arguments: [("covey-lmtp", "lmtp", "lhlo"), ("covey-smtps", "smtp", "helo")])
+    func `no try outlasts the flush two minutes after the server's return`(
+        client: String, program: String, hello: String
+    ) throws {
+        let lines = try lines(program == "lmtp" ? SampleConfiguration.small : ConfigurationLoaderTests.full)
+        let waits = [
+            "connect", hello, "starttls", "mail", "rcpt", "data_init", "data_xfer", "data_done", "rset", "quit",
+        ]
+        for wait in waits {
+            let option = "option \(client)/unix/\(program)_\(wait)_timeout = "
+            let line = try #require(lines.first { $0.hasPrefix(option) }, "\(option)")
+            let seconds = try #require(Int(line.dropFirst(option.count).dropLast()))
+            #expect(line.hasSuffix("s") && (1..<120).contains(seconds), "\(line)")
+        }
+    }
+
     @Test func `copies go encrypted where the server asks for it, by a client of their own where TLS is implicit`()
         throws
     {

@@ -72,10 +72,20 @@ extension PostfixSettings {
                 .option("\(service)/\(program)_generic_maps", table("generic")),
                 .option("\(service)/\(program)_fallback_relay", ""),
                 .option("\(service)/soft_bounce", "yes"),
-                // A try that hangs on a host without power would outlast the flush at its return.
-                .option("\(service)/\(program)_connect_timeout", "10s"),
-                .option("\(service)/\(program == "lmtp" ? "lmtp_lhlo_timeout" : "smtp_helo_timeout")", "20s"),
-            ] + unchanging(service, program: program) + copyTLS(service, program: program, servers))
+            ] + copyTimeouts(service, program: program) + unchanging(service, program: program)
+                + copyTLS(service, program: program, servers))
+    }
+
+    /// A try that hangs on a host without power would outlast the flushes at its return, and all copies behind it would
+    /// wait for it: Postfix gives RCPT 300 s, and 600 s to what follows the final dot. That last wait is the longest here,
+    /// too, since a copy that was stored after all goes there twice.
+    private static func copyTimeouts(_ service: String, program: String) -> [PostfixInstruction] {
+        let waits = [
+            ("connect", "10s"), (program == "lmtp" ? "lhlo" : "helo", "20s"), ("starttls", "20s"),
+            ("mail", "30s"), ("rcpt", "30s"), ("data_init", "30s"), ("data_xfer", "60s"), ("data_done", "100s"),
+            ("rset", "10s"), ("quit", "10s"),
+        ]
+        return waits.map { .option("\(service)/\(program)_\($0)_timeout", $1) }
     }
 
     /// Options that keep a client from rewriting messages.
