@@ -230,17 +230,15 @@ private struct ProgressBar {
     private let isTerminal = isatty(STDERR_FILENO) == 1
     private static let width = 30
 
+    /// - Parameter total: users, at least one.
     init(total: Int) { self.total = total }
 
     /// - Parameter messages: how far this user's copying has come.
     func show(_ done: Int, _ user: String, messages: (done: Int, total: Int)? = nil) {
         guard isTerminal else { return }
-        var filled = ProgressBar.width * done / max(1, total)
-        var words = user
-        if let messages {
-            filled = ProgressBar.width * (done * messages.total + messages.done) / (total * messages.total)
-            words += ", message \(messages.done) of \(messages.total)"
-        }
+        let (copied, all) = messages ?? (0, 1)
+        let filled = ProgressBar.width * (done * all + copied) / (total * all)
+        let words = messages.map { "\(user), message \($0.done) of \($0.total)" } ?? user
         let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: ProgressBar.width - filled)
         write("\r\u{1B}[K[\(bar)] \(done)/\(total) \(words)")
     }

@@ -35,15 +35,9 @@ public struct UniqueID: Sendable, Hashable, CustomStringConvertible {
     ///
     /// - Parameter digest: 16 octets or more.
     public init(kind: Kind, digest: some Sequence<UInt8>) {
-        var words: (UInt64, UInt64) = (0, 0)
-        var count = 0
-        for octet in digest.prefix(16) {
-            words = (words.0 << 8 | words.1 >> 56, words.1 << 8 | UInt64(octet))
-            count += 1
-        }
-        precondition(count == 16, "a digest of fewer than 128 bits is no id")
-        self.kind = kind
-        (high, low) = words
+        let octets = Array(digest.prefix(16))
+        precondition(octets.count == 16, "a digest of fewer than 128 bits is no id")
+        self.init(words: octets.withUnsafeBytes { Words(digest: $0) }, kind: kind)
     }
 
     /// Reads a stamp of ours: `^cv1[a-z2-7]{26}$`, nothing before, nothing behind; nil for anything else.

@@ -3,7 +3,7 @@ import Glibc
 /// Gives the system back what a large maildrop or a long journal took for a while: the C library would keep it.
 public enum FreedMemory {
     /// Messages or deletions beyond which that is worth its time: 20,000 messages take about 10 MB.
-    public static let worthwhile = 20_000
+    private static let worthwhile = 20_000
 
     /// malloc_trim(3), which Swift does not import; nil with another C library.
     private static let trim: (@convention(c) (Int) -> Int32)? = {
